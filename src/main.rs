@@ -1,0 +1,2 @@
+//! The gov binary: parse, run, exit.
+fn main() {}

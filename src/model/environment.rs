@@ -1,0 +1,152 @@
+//! What an environment is: who it is for, what it is made from, and what it remembers.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::model::address::Address;
+use crate::model::digest::Digest;
+use crate::model::id::Marker;
+use crate::model::lifetime::Term;
+use crate::model::lifetime::Timestamp;
+use crate::model::limits::Budget;
+use crate::model::limits::Limits;
+use crate::model::limits::OnExpiry;
+use crate::model::sealed::SealedValue;
+
+/// Who an environment is for and why it exists. Claims, until an identity provider proves them.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Identity {
+    /// Who answers for it.
+    pub owner: String,
+    /// Whose budget it is on.
+    pub team: String,
+    /// What it belongs to.
+    pub project: String,
+    /// Why it exists, in words that `gov why` will repeat.
+    pub purpose: String,
+    /// The declared measure of its value, where there is one.
+    pub value: Option<String>,
+}
+
+/// The blueprint an environment was made from, whole, so that no file is needed later.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BlueprintRecord {
+    /// Its declared name.
+    pub name: String,
+    /// Its declared version.
+    pub version: String,
+    /// The digest of its text.
+    pub digest: Digest,
+    /// Whether the trust root publishes this digest.
+    pub published: bool,
+    /// Where it was read from, for messages.
+    pub origin: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// Everything an environment was asked to be, as last applied.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EnvironmentRecord {
+    /// The alias people use; free again when the environment has ended.
+    pub name: String,
+    /// Who and why.
+    pub identity: Identity,
+    /// What it may cost; the tightest of all that was stated.
+    pub budget: Budget,
+    /// What it may be; the tightest of blueprint and ceiling.
+    pub limits: Limits,
+    /// What it is made from.
+    pub blueprint: BlueprintRecord,
+    /// The inputs given, without those left at their default.
+    pub inputs: BTreeMap<String, SealedValue>,
+    /// The absolute folder that relative paths of local resources lie under.
+    pub root: String,
+    /// How long it was asked to live.
+    pub term: Term,
+    /// When it is to start, where not at once.
+    pub start: Option<Timestamp>,
+    /// Whether its maker consented to deleting its data when it ends.
+    pub on_expiry: OnExpiry,
+}
+
+/// Opaque bytes that a provider keeps beside an object.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Private(#[serde(with = "base64_text")] pub Vec<u8>);
+
+impl fmt::Debug for Private {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({} private bytes)", self.0.len())
+    }
+}
+
+/// One real object, as its provider last described it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Object {
+    /// Its attributes.
+    pub value: SealedValue,
+    /// The provider's own bytes. Losing them breaks later updates and deletes.
+    pub private: Private,
+    /// The version of the schema that `value` follows.
+    pub schema_version: u64,
+    /// Whether its creation failed half-way, so that it must be replaced.
+    pub tainted: bool,
+}
+
+/// What gov knows of a resource's type, as far as it matters after planning.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Facts {
+    /// Deleting it may delete data that nothing can bring back.
+    pub bears_data: bool,
+    /// Where it lies.
+    pub region: Option<String>,
+    /// Kinds of act that are judged on their own, such as `run-command` or `change-identity`.
+    pub classes: BTreeSet<String>,
+}
+
+/// A resource of an environment, with all that is needed to read, change or delete it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ResourceRecord {
+    /// The block and instance.
+    pub address: Address,
+    /// The name of its provider configuration in the blueprint.
+    pub provider: String,
+    /// The full source of the provider, such as `builtin/local`.
+    pub source: String,
+    /// The real object; absent only while a replacement is under way.
+    pub object: Option<Object>,
+    /// Objects that a replacement has put aside and not deleted yet, by the step that did.
+    pub deposed: BTreeMap<String, Object>,
+    /// What it was created after, and so is deleted before.
+    pub dependencies: BTreeSet<Address>,
+    /// What its create carried.
+    pub marker: Option<Marker>,
+    /// What gov knows of its type.
+    pub facts: Facts,
+    /// Whether the blueprint protects it from deletion.
+    pub prevent_destroy: bool,
+    /// Whether a replacement is created before the old one goes.
+    pub create_before_destroy: bool,
+}
+
+mod base64_text {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::Deserialize;
+    use serde::Deserializer;
+    use serde::Serializer;
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        STANDARD.decode(text).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,384 @@
+//! Providers: clients that propose, read and apply changes to one family of resources.
+//!
+//! The contract is data: a [`Call`] goes in, an [`Answer`] or a [`Failure`] comes out. Machines on
+//! the floors above produce calls and consume answers without touching a provider; a driver
+//! performs them. The contract holds what Terraform's plugin protocol needs, and nothing of it
+//! shows that Terraform exists. Start with [`Provider`], then [`Call`].
+
+pub mod builtin;
+pub mod catalog;
+pub mod sim;
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::model::cost::Cost;
+use crate::model::environment::Private;
+use crate::model::id::EnvironmentId;
+use crate::model::id::Marker;
+use crate::model::lifetime::Timestamp;
+use crate::model::schema::Schema;
+use crate::model::value::Path;
+use crate::model::value::Value;
+
+/// A boxed future: the trait is used behind `dyn`.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A provider, running. One value per provider configuration and command.
+///
+/// Implementations never panic, bound their own time and output, and may be called concurrently.
+pub trait Provider: Send + Sync {
+    /// What this provider offers. The same for the whole life of the value.
+    fn offer(&self) -> Arc<Offer>;
+
+    /// Performs one call.
+    fn call<'a>(&'a self, call: Call) -> Pending<'a, Result<Answer, Failure>>;
+
+    /// Asks for calls in flight to end soon; they still answer. For an interrupt.
+    fn stop<'a>(&'a self) -> Pending<'a, ()>;
+}
+
+/// Schemas and facts of everything a provider offers.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Offer {
+    /// The provider's own configuration.
+    pub config: Schema,
+    /// Resource types that can be made.
+    pub resources: BTreeMap<String, Arc<TypeOffer>>,
+    /// Types that can only be read, as `data`.
+    pub data: BTreeMap<String, Arc<TypeOffer>>,
+}
+
+/// One type with what gov knows of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TypeOffer {
+    /// The schema, at its present version.
+    pub schema: Schema,
+    /// What governance needs to know.
+    pub governance: Governance,
+}
+
+/// What gov knows of a type beside its schema. The defaults claim nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Governance {
+    /// Where environment id, owner, team, project and purpose go in the create call.
+    pub tags: Option<TagRule>,
+    /// Where the resource lies.
+    pub region: RegionRule,
+    /// Whether deleting it may delete data.
+    pub bears_data: bool,
+    /// Kinds of act judged on their own, such as `run-command`.
+    pub classes: BTreeSet<String>,
+    /// What it costs, where that needs no price book.
+    pub price: PriceRule,
+    /// Attributes that hold third-party endpoints; each must be a declared integration.
+    pub endpoints: BTreeSet<String>,
+}
+
+/// Where tags go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TagRule {
+    /// The attribute, a map of text.
+    pub attribute: String,
+    /// Characters a tag key may have beside letters and digits; others become `_`.
+    pub key_extra: String,
+}
+
+/// Where a resource lies.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum RegionRule {
+    /// On this machine.
+    #[default]
+    Local,
+    /// Nowhere in particular: the type has no place.
+    Global,
+    /// The attribute says it.
+    Attribute(String),
+    /// The provider's configuration says it, under this attribute.
+    Provider(String),
+}
+
+/// What a type costs.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum PriceRule {
+    /// Nobody has said; refused unless a price is declared.
+    #[default]
+    Unmapped,
+    /// Nothing, and why.
+    Free {
+        /// The reason, in a sentence.
+        reason: String,
+    },
+    /// A monthly cost that the provider itself declares.
+    Declared(Cost),
+}
+
+/// A real object, live.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LiveObject {
+    /// Its attributes, conformed to the schema, marked by it.
+    pub value: Value,
+    /// The provider's own bytes.
+    pub private: Private,
+}
+
+/// Where calls act: the same for every call of a command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// The environment.
+    pub environment: EnvironmentId,
+    /// The absolute folder that relative paths of local resources lie under.
+    pub root: String,
+}
+
+/// A request to a provider. Configurations and planned values are conformed to the schema: every
+/// attribute and block is present, null where unset.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Call {
+    /// Takes the provider's configuration; comes before every call but validation. Unknown parts
+    /// are possible while planning, and the provider copes or refuses.
+    Configure {
+        /// The configuration.
+        config: Value,
+        /// Where calls will act.
+        place: Place,
+    },
+    /// Checks a configuration beyond its schema. Has no effect and reads nothing.
+    Validate {
+        /// The type.
+        kind: String,
+        /// Whether it is read only.
+        data: bool,
+        /// The configuration, possibly with unknowns.
+        config: Value,
+    },
+    /// Brings a stored value to the present schema version. Called for every stored object.
+    Upgrade {
+        /// The type.
+        kind: String,
+        /// The version the value follows.
+        version: u64,
+        /// The stored value.
+        value: Value,
+    },
+    /// Reads an object. Answers [`Answer::Object`] with `None` where it is gone.
+    Read {
+        /// The type.
+        kind: String,
+        /// The object as last known.
+        object: LiveObject,
+    },
+    /// Reads a data source.
+    ReadData {
+        /// The type.
+        kind: String,
+        /// Its configuration, wholly known.
+        config: Value,
+    },
+    /// Says what applying would make of an object. Has no effect.
+    Propose {
+        /// The type.
+        kind: String,
+        /// The object as observed; absent for a create.
+        prior: Option<LiveObject>,
+        /// The configuration, possibly with unknowns; null for a delete.
+        config: Value,
+    },
+    /// Creates, updates or deletes. The only call with an effect.
+    Apply(ApplyCall),
+    /// Looks for what a create with this marker made.
+    Find {
+        /// The type.
+        kind: String,
+        /// The marker that the create carried.
+        marker: Marker,
+        /// What was to be made, with unknowns where only the create would have told.
+        planned: Value,
+    },
+    /// Takes in an existing object by the provider's own id.
+    Import {
+        /// The type.
+        kind: String,
+        /// The id.
+        id: String,
+    },
+}
+
+/// A create (no prior), update, or delete (planned is null).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ApplyCall {
+    /// The type.
+    pub kind: String,
+    /// The object before; absent for a create.
+    pub prior: Option<LiveObject>,
+    /// What was proposed; null for a delete.
+    pub planned: Value,
+    /// The provider's bytes from the proposal.
+    pub planned_private: Private,
+    /// The configuration, wholly known; null for a delete.
+    pub config: Value,
+    /// To be carried by a create, so that it can be found.
+    pub marker: Marker,
+    /// Begin before this on a clock that counts while suspended, or not at all.
+    pub start_by: Timestamp,
+}
+
+impl Call {
+    /// Whether performing it can change anything outside gov.
+    #[must_use]
+    pub fn is_mutating(&self) -> bool {
+        matches!(self, Self::Apply(_))
+    }
+
+    /// The name used in logs and timings.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Configure { .. } => "configure",
+            Self::Validate { .. } => "validate",
+            Self::Upgrade { .. } => "upgrade",
+            Self::Read { .. } => "read",
+            Self::ReadData { .. } => "read data",
+            Self::Propose { .. } => "propose",
+            Self::Apply(_) => "apply",
+            Self::Find { .. } => "find",
+            Self::Import { .. } => "import",
+        }
+    }
+}
+
+/// What a provider answers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// To configure and validate: fine, with warnings.
+    Accepted {
+        /// Advice for people.
+        warnings: Vec<Remark>,
+    },
+    /// To upgrade: the value at the present version.
+    Upgraded(Value),
+    /// To read, apply and import: the object, or that there is none.
+    Object(Option<LiveObject>),
+    /// To reading a data source: its value.
+    Data(Value),
+    /// To propose.
+    Proposal(Proposal),
+    /// To find.
+    Found(Finding),
+}
+
+/// What applying would make of an object.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Proposal {
+    /// The object after, with unknowns where only applying will tell.
+    pub planned: Value,
+    /// Attributes whose change needs a new object. Counts only where prior and planned differ there.
+    pub requires_replace: Vec<Path>,
+    /// The provider's bytes for applying exactly this.
+    pub private: Private,
+    /// Advice for people.
+    pub warnings: Vec<Remark>,
+}
+
+/// What became of a create whose reply was lost.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Finding {
+    /// It happened: this is the object.
+    Found(LiveObject),
+    /// It did not happen and will not any more.
+    Absent,
+    /// Nobody can say. Never a reason to create again.
+    CannotTell(String),
+}
+
+/// A remark with the attribute it is about.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Remark {
+    /// What it is about; the root where it is about the whole.
+    pub path: Path,
+    /// What, in a sentence.
+    pub summary: String,
+    /// More of it; may be empty.
+    pub detail: String,
+}
+
+impl Remark {
+    /// A remark on the whole.
+    pub fn new(summary: impl Into<String>) -> Self {
+        Self { path: Path::root(), summary: summary.into(), detail: String::new() }
+    }
+
+    /// A remark on one attribute.
+    pub fn on(attribute: &str, summary: impl Into<String>) -> Self {
+        Self { path: Path::attribute(attribute), ..Self::new(summary) }
+    }
+}
+
+impl std::fmt::Display for Remark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.path.0.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.summary)?;
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the caller may do next after a failure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FailureClass {
+    /// Nothing happened, and trying again will not help.
+    Rejected,
+    /// Nothing happened, and trying again later may help.
+    Transient,
+    /// Nobody knows whether it happened: look before anything else. Only for `Apply`.
+    Unknown,
+}
+
+/// A call that failed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{}", remarks.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct Failure {
+    /// What may be done next.
+    pub class: FailureClass,
+    /// Why, for people; at least one.
+    pub remarks: Vec<Remark>,
+    /// What exists all the same, from an `Apply` that got half-way. It is always recorded.
+    pub partial: Option<LiveObject>,
+}
+
+impl Failure {
+    /// Nothing happened and it will not help to try again.
+    pub fn rejected(summary: impl Into<String>) -> Self {
+        Self::of(FailureClass::Rejected, summary)
+    }
+
+    /// Nothing happened and it may help to try again.
+    pub fn transient(summary: impl Into<String>) -> Self {
+        Self::of(FailureClass::Transient, summary)
+    }
+
+    /// Nobody knows whether it happened.
+    pub fn unknown(summary: impl Into<String>) -> Self {
+        Self::of(FailureClass::Unknown, summary)
+    }
+
+    fn of(class: FailureClass, summary: impl Into<String>) -> Self {
+        Self { class, remarks: vec![Remark::new(summary)], partial: None }
+    }
+
+    /// The same, about one attribute.
+    #[must_use]
+    pub fn on(mut self, attribute: &str) -> Self {
+        for remark in &mut self.remarks {
+            remark.path = Path::attribute(attribute);
+        }
+        self
+    }
+}

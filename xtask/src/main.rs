@@ -1,0 +1,2 @@
+//! Placeholder for the task runner.
+fn main() {}
