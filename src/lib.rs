@@ -1,7 +1,7 @@
 //! gov: a governed provisioner.
-pub mod model;
-pub mod graph;
-pub mod diagnostic;
 pub mod blueprint;
-pub mod state;
+pub mod diagnostic;
+pub mod graph;
+pub mod model;
 pub mod provider;
+pub mod state;

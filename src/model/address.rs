@@ -127,7 +127,11 @@ impl FromStr for Address {
             [kind, name] => ResourceName::managed(*kind, *name),
             _ => return Err(wrong()),
         };
-        if !is_identifier(&resource.kind) || !is_identifier(&resource.name) {
+        // `data` begins a data source; no resource type is called so.
+        if resource.kind == "data"
+            || !is_identifier(&resource.kind)
+            || !is_identifier(&resource.name)
+        {
             return Err(wrong());
         }
         Ok(Self { resource, key })

@@ -153,9 +153,8 @@ impl FromStr for Duration {
         if span.get_years() != 0 || span.get_months() != 0 || span.is_negative() {
             return Err(wrong());
         }
-        let length = span
-            .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
-            .map_err(|_| wrong())?;
+        let length =
+            span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
         if length.subsec_nanos() != 0 || length.as_secs() > SECONDS_MAX {
             return Err(wrong());
         }
@@ -302,7 +301,12 @@ impl Life {
     ///
     /// # Errors
     /// [`LifeError`]; the life never becomes shorter.
-    pub fn extend(&self, now: Timestamp, term: Term, limits: &TtlLimits) -> Result<Self, LifeError> {
+    pub fn extend(
+        &self,
+        now: Timestamp,
+        term: Term,
+        limits: &TtlLimits,
+    ) -> Result<Self, LifeError> {
         if now > self.expiry.plus(limits.grace) {
             return Err(LifeError::Over { expiry: self.expiry, grace: limits.grace });
         }
@@ -357,7 +361,8 @@ mod tests {
 
     #[test]
     fn durations_read_as_people_write_them() {
-        for (text, seconds) in [("8h", 28_800), ("7d12h", 648_000), ("PT8H", 28_800), ("15m", 900)] {
+        for (text, seconds) in [("8h", 28_800), ("7d12h", 648_000), ("PT8H", 28_800), ("15m", 900)]
+        {
             assert_eq!(text.parse::<Duration>().unwrap().as_secs(), seconds, "{text}");
         }
         for wrong in ["", "8", "-1h", "1y", "h", "1.5ms", "never"] {
@@ -393,7 +398,8 @@ mod tests {
     /// G12: the limits of two sources combine to the tighter one.
     #[test]
     fn g12_limits_tighten() {
-        let tight = TtlLimits { default: hours(2), max: hours(4), max_total: hours(6), grace: hours(0) };
+        let tight =
+            TtlLimits { default: hours(2), max: hours(4), max_total: hours(6), grace: hours(0) };
         assert_eq!(limits().tighten(&tight), tight);
         assert_eq!(tight.tighten(&limits()), tight);
     }

@@ -43,7 +43,8 @@ impl Number {
     /// [`NumberError::Syntax`] for anything else, [`NumberError::TooLarge`] beyond the digit bound.
     pub fn parse(text: &str) -> Result<Self, NumberError> {
         let trimmed = text.trim();
-        let mantissa_chars = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E');
+        let mantissa_chars =
+            |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E');
         if trimmed.is_empty() || !trimmed.chars().all(mantissa_chars) {
             return Err(NumberError::Syntax);
         }
@@ -61,7 +62,10 @@ impl Number {
         let normal = raw.normalized();
         let (integer, scale) = normal.as_bigint_and_exponent();
         let digits = i64::try_from(integer.to_string().len()).unwrap_or(i64::MAX);
-        if scale > DIGITS_MAX || digits.saturating_sub(scale) > DIGITS_MAX || digits > 2 * DIGITS_MAX {
+        if scale > DIGITS_MAX
+            || digits.saturating_sub(scale) > DIGITS_MAX
+            || digits > 2 * DIGITS_MAX
+        {
             return Err(NumberError::TooLarge);
         }
         Ok(Self(normal))
@@ -200,7 +204,9 @@ mod tests {
 
     #[test]
     fn text_is_canonical() {
-        for (text, want) in [("1.50", "1.5"), ("1e3", "1000"), ("-0", "0"), ("0.10", "0.1"), ("100", "100")] {
+        for (text, want) in
+            [("1.50", "1.5"), ("1e3", "1000"), ("-0", "0"), ("0.10", "0.1"), ("100", "100")]
+        {
             assert_eq!(number(text).to_string(), want);
         }
     }

@@ -418,9 +418,8 @@ impl Plan {
         let stays = |change: &&Change| {
             change.deposed.is_none() && !matches!(change.action, Action::Delete | Action::Read)
         };
-        let managed = |change: &&Change| {
-            change.address.resource.mode == crate::model::address::Mode::Managed
-        };
+        let managed =
+            |change: &&Change| change.address.resource.mode == crate::model::address::Mode::Managed;
         self.changes.iter().filter(managed).filter(stays).count()
     }
 }

@@ -208,10 +208,9 @@ fn convert_at(path: &Path, value: &Value, ty: &Type) -> Result<Value, ConvertErr
                 return wrong(path, format!("needs {} items, has {count}", types.len()));
             }
             Value::list(convert_items(path, value, |index| {
-                types.get(index).ok_or(ConvertError {
-                    path: path.clone(),
-                    problem: "too many items".into(),
-                })
+                types
+                    .get(index)
+                    .ok_or(ConvertError { path: path.clone(), problem: "too many items".into() })
             })?)
         }
         Type::Map(item) => {
@@ -493,7 +492,8 @@ mod tests {
     fn conversion_is_the_hosts_job() {
         assert_eq!(convert(&Value::number(5_i64), &Type::String).unwrap(), Value::string("5"));
         assert_eq!(convert(&Value::string("5"), &Type::Number).unwrap(), Value::number(5_i64));
-        let wrong = convert(&Value::list(vec![Value::bool(true)]), &Type::List(Box::new(Type::Number)));
+        let wrong =
+            convert(&Value::list(vec![Value::bool(true)]), &Type::List(Box::new(Type::Number)));
         assert_eq!(wrong.unwrap_err().to_string(), "[0]: needs a number, has a bool");
     }
 

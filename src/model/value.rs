@@ -469,7 +469,8 @@ mod tests {
 
     #[test]
     fn sets_have_no_order_and_no_doubles() {
-        let set = Value::set(vec![Value::number(2_i64), Value::number(1_i64), Value::number(2_i64)]);
+        let set =
+            Value::set(vec![Value::number(2_i64), Value::number(1_i64), Value::number(2_i64)]);
         assert_eq!(set, Value::set(vec![Value::number(1_i64), Value::number(2_i64)]));
         let unknowns = Value::set(vec![Value::unknown(), Value::unknown()]);
         assert!(matches!(unknowns.kind(), Kind::Set(items) if items.len() == 2));

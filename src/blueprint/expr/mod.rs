@@ -99,5 +99,6 @@ impl Scope for MapScope {
 
 /// Names that begin a reference and so cannot be resource types.
 pub fn reserved_roots() -> BTreeSet<&'static str> {
-    ["input", "local", "env", "data", "count", "each", "provider", "self", "path", "var", "module"].into()
+    ["input", "local", "env", "data", "count", "each", "provider", "self", "path", "var", "module"]
+        .into()
 }
