@@ -124,11 +124,9 @@ codes! {
     UnknownProvider = "R002", "unknown provider";
     InvalidAttribute = "R003", "invalid attribute";
     ReservedTag = "R004", "reserved tag";
-    UndeclaredRegion = "R005", "region is not declared";
-    UndeclaredEndpoint = "R006", "endpoint is not declared";
-    ProviderRefused = "R007", "provider refused the configuration";
-    ProviderFailed = "R008", "provider could not be reached";
-    InvalidReplace = "R009", "nothing to replace";
+    ProviderRefused = "R005", "provider refused the configuration";
+    ProviderFailed = "R006", "provider could not be reached";
+    InvalidReplace = "R007", "nothing to replace";
     MissingIdentity = "N001", "environment is incomplete";
     InvalidIdentity = "N002", "invalid environment";
     InvalidConfig = "C001", "invalid configuration";

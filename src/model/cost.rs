@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::model::address::Address;
 use crate::model::lifetime::Duration;
 use crate::model::money::HOURS_PER_MONTH;
 use crate::model::money::Money;
@@ -154,6 +155,30 @@ impl Cost {
             None => format!("at least {}", self.lower.rounded()),
         }
     }
+}
+
+/// What one resource costs in a month, before and after a plan.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PricedChange {
+    /// Before.
+    pub before: Cost,
+    /// After.
+    pub after: Cost,
+    /// The reason for being free, or the source of the price, or what is missing.
+    pub note: String,
+}
+
+/// What a plan costs: priced apart from the plan, so that a change of prices is seen as one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Quote {
+    /// Each resource that has, had or will have a cost.
+    pub changes: BTreeMap<Address, PricedChange>,
+    /// The environment in a month, before.
+    pub before: Cost,
+    /// The environment in a month, after.
+    pub after: Cost,
+    /// From now, or its start, to its expiry.
+    pub until_expiry: Cost,
 }
 
 fn sum(a: Money, b: Money) -> Result<Money, MoneyError> {

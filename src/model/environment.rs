@@ -8,6 +8,8 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::model::address::Address;
+use crate::model::address::ResourceName;
+use crate::model::cost::Cost;
 use crate::model::digest::Digest;
 use crate::model::id::Marker;
 use crate::model::lifetime::Term;
@@ -107,6 +109,27 @@ pub struct Facts {
     pub region: Option<String>,
     /// Kinds of act that are judged on their own, such as `run-command` or `change-identity`.
     pub classes: BTreeSet<String>,
+    /// Third-party endpoints it talks to; [`UNKNOWN_TEXT`] where one is known only after apply.
+    pub endpoints: BTreeSet<String>,
+    /// What it costs, as far as its type says so.
+    pub price: PriceFact,
+}
+
+/// Stands for a region or an endpoint that only applying will tell. It is on no list of allowed
+/// ones, so that what is unknown is not allowed.
+pub const UNKNOWN_TEXT: &str = "(known after apply)";
+
+/// What a type says of its cost without any price book.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceFact {
+    /// Nothing.
+    #[default]
+    Unmapped,
+    /// It is free, and why.
+    Free(String),
+    /// So much, by its provider's own declaration.
+    Declared(Cost),
 }
 
 /// A resource of an environment, with all that is needed to read, change or delete it.
@@ -123,7 +146,7 @@ pub struct ResourceRecord {
     /// Objects that a replacement has put aside and not deleted yet, by the step that did.
     pub deposed: BTreeMap<String, Object>,
     /// What it was created after, and so is deleted before.
-    pub dependencies: BTreeSet<Address>,
+    pub dependencies: BTreeSet<ResourceName>,
     /// What its create carried.
     pub marker: Option<Marker>,
     /// What gov knows of its type.

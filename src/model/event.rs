@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::model::actor::Actor;
 use crate::model::address::Address;
+use crate::model::cost::Quote;
 use crate::model::decision::Decision;
 use crate::model::digest::CanonicalError;
 use crate::model::digest::Digest;
@@ -214,6 +215,8 @@ pub enum Event {
         desired: Digest,
         /// The plan.
         plan: Box<Plan>,
+        /// What it costs.
+        quote: Box<Quote>,
         /// On what decision.
         decision: Box<Decision>,
         /// Ids of approvals used up.

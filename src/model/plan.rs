@@ -13,8 +13,7 @@ use serde::Serialize;
 use crate::model::actor::Actor;
 use crate::model::address::Address;
 use crate::model::address::InstanceKey;
-use crate::model::cost::Cost;
-use crate::model::cost::PriceStatus;
+use crate::model::address::ResourceName;
 use crate::model::digest::CanonicalError;
 use crate::model::digest::Digest;
 use crate::model::digest::Domain;
@@ -156,19 +155,6 @@ impl Each {
     }
 }
 
-/// What one resource costs in a month.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct PricedChange {
-    /// Before the change.
-    pub before: Cost,
-    /// After it.
-    pub after: Cost,
-    /// How the price came about.
-    pub status: PriceStatus,
-    /// The reason for being free, or the source of the price.
-    pub note: String,
-}
-
 /// What happens to one resource, whole.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Change {
@@ -195,11 +181,9 @@ pub struct Change {
     /// What the create will carry.
     pub marker: Marker,
     /// What it is made after.
-    pub dependencies: BTreeSet<Address>,
+    pub dependencies: BTreeSet<ResourceName>,
     /// What gov knows of its type.
     pub facts: Facts,
-    /// What it costs.
-    pub cost: PricedChange,
     /// Whether the blueprint protects it.
     pub prevent_destroy: bool,
     /// Whether its replacement comes first.
@@ -287,17 +271,6 @@ pub struct PlannedOutput {
     pub after: SealedValue,
 }
 
-/// What a plan costs.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct PlanCost {
-    /// The environment in a month, before.
-    pub before: Cost,
-    /// The environment in a month, after.
-    pub after: Cost,
-    /// From now to its expiry.
-    pub until_expiry: Cost,
-}
-
 /// A plan. Nothing changes one after it is made.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Plan {
@@ -327,8 +300,6 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Outputs by name.
     pub outputs: BTreeMap<String, PlannedOutput>,
-    /// What it costs.
-    pub cost: PlanCost,
     /// Warnings of blueprint and providers, in words.
     pub warnings: Vec<String>,
     /// Resources no longer in the books and gone in reality, to be dropped without a call.

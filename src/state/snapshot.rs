@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use crate::model::address::Address;
+use crate::model::cost::Quote;
 use crate::model::decision::Decision;
 use crate::model::digest::Digest;
 use crate::model::environment::EnvironmentRecord;
@@ -76,6 +77,8 @@ pub struct OpenRun {
     pub opened: Timestamp,
     /// What it executes.
     pub plan: Plan,
+    /// What it costs.
+    pub quote: Quote,
     /// The digest of every byte of the plan.
     pub plan_digest: Digest,
     /// The digest of what was asked for; the same one resumes.
@@ -269,7 +272,7 @@ impl Snapshot {
     fn apply_run(&mut self, recorded: &Recorded) -> Result<(), TransitionError> {
         let event = &recorded.event;
         match event {
-            Event::RunOpened { run, plan_digest, desired, plan, decision, .. } => {
+            Event::RunOpened { run, plan_digest, desired, plan, quote, decision, .. } => {
                 if self.run.is_some() {
                     return refuse(event, "another run is open");
                 }
@@ -281,6 +284,7 @@ impl Snapshot {
                     run: *run,
                     opened: recorded.leaf.time,
                     plan: (**plan).clone(),
+                    quote: (**quote).clone(),
                     plan_digest: *plan_digest,
                     desired: *desired,
                     decision: (**decision).clone(),
@@ -427,8 +431,8 @@ impl Snapshot {
                 record.address = to.clone();
                 self.resources.insert(to.clone(), record);
                 for other in self.resources.values_mut() {
-                    if other.dependencies.remove(from) {
-                        other.dependencies.insert(to.clone());
+                    if other.dependencies.contains(&from.resource) {
+                        other.dependencies.insert(to.resource.clone());
                     }
                 }
             }

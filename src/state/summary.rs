@@ -367,10 +367,10 @@ impl Summary {
                 self.token_last = self.token_last.max(*token);
             }
             Event::LeaseReleased { .. } => self.lease = None,
-            Event::RunOpened { run, plan, .. } => {
+            Event::RunOpened { run, plan, quote, .. } => {
                 self.run = Some(*run);
                 self.reaping |= plan.kind == PlanKind::Reap;
-                self.cost = Some(plan.cost.after.clone());
+                self.cost = Some(quote.after.clone());
                 for record in &plan.gone {
                     self.drop_resource(&record.address);
                 }
