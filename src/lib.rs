@@ -4,4 +4,6 @@ pub mod diagnostic;
 pub mod graph;
 pub mod model;
 pub mod provider;
+pub mod plan;
 pub mod state;
+pub mod cost; pub mod policy; pub mod decision;

@@ -382,15 +382,15 @@ impl Plan {
     pub fn change_of(&self, step: &Step) -> Option<&Change> {
         self.changes.get(usize::try_from(step.change).ok()?)
     }
+}
 
-    /// How many resources will exist afterwards.
-    #[must_use]
-    pub fn resources_after(&self) -> usize {
-        let stays = |change: &&Change| {
-            change.deposed.is_none() && !matches!(change.action, Action::Delete | Action::Read)
-        };
-        let managed =
-            |change: &&Change| change.address.resource.mode == crate::model::address::Mode::Managed;
-        self.changes.iter().filter(managed).filter(stays).count()
-    }
+/// How many resources will exist after these changes.
+#[must_use]
+pub fn resources_after(changes: &[Change]) -> usize {
+    let stays = |change: &&Change| {
+        let managed = change.address.resource.mode == crate::model::address::Mode::Managed;
+        let exists = change.action != Action::NoOp || change.prior.is_some();
+        managed && exists && change.deposed.is_none() && change.action != Action::Delete
+    };
+    changes.iter().filter(stays).count()
 }

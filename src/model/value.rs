@@ -243,6 +243,36 @@ impl Value {
         })
     }
 
+    /// The same value, sensitive wherever `from` is: providers return values without marks.
+    #[must_use]
+    pub fn with_marks_of(&self, from: &Value) -> Value {
+        let kind = match (&self.kind, &from.kind) {
+            (Kind::Map(members), Kind::Map(marked)) => Kind::Map(
+                members
+                    .iter()
+                    .map(|(name, member)| {
+                        let member = match marked.get(name) {
+                            Some(mark) => member.with_marks_of(mark),
+                            None => member.clone(),
+                        };
+                        (name.clone(), member)
+                    })
+                    .collect(),
+            ),
+            (Kind::List(items), Kind::List(marked)) if items.len() == marked.len() => {
+                let pairs = items.iter().zip(marked);
+                Kind::List(pairs.map(|(item, mark)| item.with_marks_of(mark)).collect())
+            }
+            // Items of a collection cannot be told apart any more: one mark marks the whole.
+            (kind @ (Kind::List(_) | Kind::Set(_)), Kind::List(_) | Kind::Set(_)) => {
+                let marked = from.contains_sensitive();
+                return Value { kind: kind.clone(), sensitive: self.sensitive || marked };
+            }
+            (kind, _) => kind.clone(),
+        };
+        Value { kind, sensitive: self.sensitive || from.sensitive }
+    }
+
     /// Builds the value anew from its leaves up, passing every node through `change`.
     pub fn rebuild(&self, change: &mut impl FnMut(Value) -> Value) -> Value {
         let kind = match &self.kind {

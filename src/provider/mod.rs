@@ -35,7 +35,7 @@ pub trait Provider: Send + Sync {
     fn offer(&self) -> Arc<Offer>;
 
     /// Performs one call.
-    fn call<'a>(&'a self, call: Call) -> Pending<'a, Result<Answer, Failure>>;
+    fn call<'a>(&'a self, call: Call) -> Pending<'a, Reply>;
 
     /// Asks for calls in flight to end soon; they still answer. For an interrupt.
     fn stop<'a>(&'a self) -> Pending<'a, ()>;
@@ -133,6 +133,24 @@ pub struct Place {
     /// The absolute folder that relative paths of local resources lie under.
     pub root: String,
 }
+
+/// Names a call within one machine, so that its answer finds its way back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct CallId(pub u64);
+
+/// A call to be performed, as a machine asks for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Start {
+    /// By which its answer is known.
+    pub id: CallId,
+    /// The name of the provider configuration.
+    pub provider: String,
+    /// What to perform.
+    pub call: Call,
+}
+
+/// What became of a call.
+pub type Reply = Result<Answer, Failure>;
 
 /// A request to a provider. Configurations and planned values are conformed to the schema: every
 /// attribute and block is present, null where unset.
