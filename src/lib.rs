@@ -1,9 +1,12 @@
 //! gov: a governed provisioner.
 pub mod blueprint;
+pub mod cost;
+pub mod decision;
 pub mod diagnostic;
+pub mod engine;
 pub mod graph;
 pub mod model;
-pub mod provider;
 pub mod plan;
+pub mod policy;
+pub mod provider;
 pub mod state;
-pub mod cost; pub mod policy; pub mod decision;

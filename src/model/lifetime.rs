@@ -198,6 +198,16 @@ impl<'de> Deserialize<'de> for Duration {
     }
 }
 
+/// Tells the time. Only machines' drivers and operations hold one; whatever decides is told `now`.
+pub trait Clock: Send + Sync {
+    /// The time of day.
+    fn now(&self) -> Timestamp;
+
+    /// Milliseconds since the machine booted, time asleep included: for deadlines that a step of
+    /// the time of day, or a suspended machine, must not move.
+    fn uptime_ms(&self) -> u64;
+}
+
 /// How long an environment may live: each grant, the whole, and the grace before reaping.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct TtlLimits {

@@ -168,7 +168,8 @@ mod tests {
     fn g10_reserved_tags_cannot_be_overridden() {
         let rule = TagRule { attribute: "tags".into(), key_extra: "-_".into() };
         let tags = [("gov:owner".to_owned(), Value::string("ann"))];
-        let config = Value::object([("tags", Value::object([("gov_owner", Value::string("bob"))]))]);
+        let config =
+            Value::object([("tags", Value::object([("gov_owner", Value::string("bob"))]))]);
         assert!(inject_tags(&config, &rule, &tags).is_err());
         let config = Value::object([("tags", Value::object([("mine", Value::string("x"))]))]);
         let injected = inject_tags(&config, &rule, &tags).unwrap();

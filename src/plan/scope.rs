@@ -65,12 +65,12 @@ impl Values {
         match shape {
             Shape::Single => instances.values().next().cloned(),
             Shape::List => Some(Value::list(instances.values().cloned().collect())),
-            Shape::Map => Some(Value::object(instances.iter().filter_map(|(key, value)| {
-                match key {
+            Shape::Map => {
+                Some(Value::object(instances.iter().filter_map(|(key, value)| match key {
                     InstanceKey::Key(key) => Some((key.clone(), value.clone())),
                     _ => None,
-                }
-            }))),
+                })))
+            }
         }
     }
 

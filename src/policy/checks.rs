@@ -69,15 +69,35 @@ pub struct Check {
 /// Every built-in check.
 pub const CHECKS: &[Check] = &[
     Check { rule: "freeze", purpose: "Nothing starts where something is frozen.", run: freeze },
-    Check { rule: "identity", purpose: "Owner, team, project and purpose are stated.", run: identity },
+    Check {
+        rule: "identity",
+        purpose: "Owner, team, project and purpose are stated.",
+        run: identity,
+    },
     Check { rule: "team", purpose: "The team is one that the trust root lists.", run: team },
     Check { rule: "ttl", purpose: "The life is within the limits on it.", run: ttl },
     Check { rule: "expired", purpose: "Nothing is made once the expiry has come.", run: expired },
-    Check { rule: "budget", purpose: "The upper bound of the cost is within the budget.", run: budget },
-    Check { rule: "unpriced", purpose: "Nothing without a price is taken for free.", run: unpriced },
-    Check { rule: "resources", purpose: "There are no more resources than allowed.", run: resources },
+    Check {
+        rule: "budget",
+        purpose: "The upper bound of the cost is within the budget.",
+        run: budget,
+    },
+    Check {
+        rule: "unpriced",
+        purpose: "Nothing without a price is taken for free.",
+        run: unpriced,
+    },
+    Check {
+        rule: "resources",
+        purpose: "There are no more resources than allowed.",
+        run: resources,
+    },
     Check { rule: "region", purpose: "Every resource lies in a declared region.", run: regions },
-    Check { rule: "integration", purpose: "Third-party endpoints are declared.", run: integrations },
+    Check {
+        rule: "integration",
+        purpose: "Third-party endpoints are declared.",
+        run: integrations,
+    },
     Check { rule: "protected", purpose: "Protected resources are not deleted.", run: protected },
     Check { rule: "data", purpose: "Data is deleted only by consent of a human.", run: data },
 ];
@@ -172,7 +192,8 @@ fn ttl(question: &Question<'_>) -> Vec<Finding> {
     let whole = life.expiry.since(life.start);
     let mut found = Vec::new();
     if whole > limits.max_total {
-        let message = format!("its whole life would be {whole}; at most {} is allowed", limits.max_total);
+        let message =
+            format!("its whole life would be {whole}; at most {} is allowed", limits.max_total);
         found.push(finding("ttl", message, "ask for less, or make a new environment"));
     }
     // The life of an environment that has not begun is its first grant.
@@ -285,9 +306,11 @@ fn resources(question: &Question<'_>) -> Vec<Finding> {
 }
 
 fn regions(question: &Question<'_>) -> Vec<Finding> {
-    let allowed = question.limits.regions.clone().unwrap_or_else(|| {
-        BTreeSet::from([crate::model::limits::REGION_LOCAL.to_owned()])
-    });
+    let allowed = question
+        .limits
+        .regions
+        .clone()
+        .unwrap_or_else(|| BTreeSet::from([crate::model::limits::REGION_LOCAL.to_owned()]));
     let outside = present(question).filter_map(|change| {
         let region = change.facts.region.as_ref()?;
         (!question.limits.allows_region(region)).then_some((change, region))
@@ -312,9 +335,11 @@ fn regions(question: &Question<'_>) -> Vec<Finding> {
 fn integrations(question: &Question<'_>) -> Vec<Finding> {
     let declared = question.integrations;
     let undeclared = present(question).flat_map(|change| {
-        let unknown = change.facts.endpoints.iter().filter(|endpoint| {
-            !declared.values().any(|known| same_origin(endpoint, known))
-        });
+        let unknown = change
+            .facts
+            .endpoints
+            .iter()
+            .filter(|endpoint| !declared.values().any(|known| same_origin(endpoint, known)));
         unknown.map(move |endpoint| (change, endpoint))
     });
     undeclared
@@ -348,7 +373,8 @@ fn protected(question: &Question<'_>) -> Vec<Finding> {
     }
     let goes = question.changes.iter().filter(|c| c.prevent_destroy && c.action.deletes());
     goes.map(|change| {
-        let message = format!("its blueprint protects it, and the plan would {} it", change.action.name());
+        let message =
+            format!("its blueprint protects it, and the plan would {} it", change.action.name());
         let fix = "set lifecycle.prevent_destroy = false, apply that, and try again";
         on(change, finding("protected", message, fix))
     })
@@ -368,7 +394,9 @@ fn data(question: &Question<'_>) -> Vec<Finding> {
     goes.map(|change| {
         let message = "deleting it may delete data for good".to_owned();
         let fix = if kind == PlanKind::Destroy {
-            format!("consent at a terminal by typing {name}; or let it expire: what holds data is kept")
+            format!(
+                "consent at a terminal by typing {name}; or let it expire: what holds data is kept"
+            )
         } else {
             format!("consent at a terminal by typing {name}, or leave it as it is")
         };

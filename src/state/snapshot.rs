@@ -348,7 +348,7 @@ impl Snapshot {
             |error: &String| StepState::Failed { error: error.clone(), attempts: intent.attempt };
         let state = match settled {
             Settled::Present { record, deposed, error } => {
-                self.put(record, deposed.as_ref());
+                put(&mut self.resources, record, deposed.as_ref());
                 error.as_ref().map_or(StepState::Succeeded, failed)
             }
             Settled::Absent { deposed } => {
@@ -366,29 +366,9 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Takes a resource in; the object it replaces is put aside under `deposed` where one is named.
-    fn put(&mut self, record: &ResourceRecord, deposed: Option<&String>) {
-        let mut record = record.clone();
-        if let Some(old) = self.resources.remove(&record.address) {
-            record.deposed = old.deposed;
-            if let (Some(key), Some(object)) = (deposed, old.object) {
-                record.deposed.insert(key.clone(), object);
-            }
-        }
-        self.resources.insert(record.address.clone(), record);
-    }
-
-    /// Takes an object out: the one put aside under `deposed`, else the current one.
     fn remove(&mut self, address: &Address, deposed: Option<&String>) {
-        let Some(record) = self.resources.get_mut(address) else { return };
-        match deposed {
-            Some(key) => {
-                record.deposed.remove(key);
-            }
-            None => record.object = None,
-        }
-        if record.object.is_none() && record.deposed.is_empty() {
-            self.resources.remove(address);
+        remove(&mut self.resources, address, deposed);
+        if !self.resources.contains_key(address) {
             self.held.remove(address);
             self.accepted.remove(address);
         }
@@ -410,7 +390,7 @@ impl Snapshot {
                     return refuse(event, "the resource exists");
                 }
                 self.uncertain.remove(&record.address);
-                self.put(record, None);
+                put(&mut self.resources, record, None);
             }
             Event::ResourceForgotten { address, .. } => {
                 let known = self.resources.remove(address).is_some();
@@ -448,5 +428,40 @@ impl Snapshot {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Takes a resource in; the object it replaces is put aside under `deposed` where one is named.
+pub fn put(
+    resources: &mut BTreeMap<Address, ResourceRecord>,
+    record: &ResourceRecord,
+    deposed: Option<&String>,
+) {
+    let mut record = record.clone();
+    if let Some(old) = resources.remove(&record.address) {
+        record.deposed = old.deposed;
+        if let (Some(key), Some(object)) = (deposed, old.object) {
+            record.deposed.insert(key.clone(), object);
+        }
+    }
+    resources.insert(record.address.clone(), record);
+}
+
+/// Takes an object out: the one put aside under `deposed`, else the current one. A resource
+/// without any object is no more.
+pub fn remove(
+    resources: &mut BTreeMap<Address, ResourceRecord>,
+    address: &Address,
+    deposed: Option<&String>,
+) {
+    let Some(record) = resources.get_mut(address) else { return };
+    match deposed {
+        Some(key) => {
+            record.deposed.remove(key);
+        }
+        None => record.object = None,
+    }
+    if record.object.is_none() && record.deposed.is_empty() {
+        resources.remove(address);
     }
 }

@@ -130,9 +130,7 @@ impl Planner {
         let each = match &instance.own {
             Own::Single => Each::Single,
             Own::Count(index) => Each::Count(*index),
-            Own::Item { key, value } => {
-                Each::Item { key: key.clone(), value: sealer.seal(value)? }
-            }
+            Own::Item { key, value } => Each::Item { key: key.clone(), value: sealer.seal(value)? },
         };
         // An object that stays keeps the marker it was made with.
         let stays = matches!(instance.action, Action::NoOp | Action::Update);

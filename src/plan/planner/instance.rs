@@ -486,8 +486,11 @@ fn contradiction(config: &Value, planned: &Value) -> Option<Path> {
     let differs = |(name, wanted): (&String, &Value)| {
         let got = planned.get(name)?;
         let free = wanted.is_null() || !wanted.is_wholly_known() || !got.is_wholly_known();
-        (!free && wanted.kind_name() == got.kind_name() && got.as_map().is_none() && !same(wanted, got))
-            .then(|| Path::attribute(name))
+        (!free
+            && wanted.kind_name() == got.kind_name()
+            && got.as_map().is_none()
+            && !same(wanted, got))
+        .then(|| Path::attribute(name))
     };
     members.iter().find_map(differs)
 }

@@ -227,9 +227,10 @@ impl Planner {
         let free = |(_, count): &(&NodeId, &usize)| **count == 0;
         let roots: Vec<NodeId> = self.missing.iter().filter(free).map(|(n, _)| n.clone()).collect();
         self.ready.extend(roots);
-        let undeclared = self.providers.keys().filter(|name| {
-            !self.request.blueprint.providers.contains_key(*name)
-        });
+        let undeclared = self
+            .providers
+            .keys()
+            .filter(|name| !self.request.blueprint.providers.contains_key(*name));
         for name in undeclared.cloned().collect::<Vec<_>>() {
             self.configure(&name);
         }

@@ -1,0 +1,212 @@
+//! Action: carrying out what was admitted, and nothing else.
+//!
+//! A [`Run`] is the licence to act; only opening one in the journal makes it. The [`machine`] is
+//! sans-IO: from an open run and the answers so far it says which effects come next, and resuming
+//! after a crash is nothing but handing it the run as the journal has it. The [`driver`] performs
+//! what machines ask for. INVARIANT (recovery is the normal path).
+
+pub mod driver;
+pub mod machine;
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use crate::decision::Admitted;
+use crate::decision::Readmitted;
+use crate::model::actor::Actor;
+use crate::model::address::Address;
+use crate::model::cost::Quote;
+use crate::model::digest::CanonicalError;
+use crate::model::digest::Digest;
+use crate::model::environment::ResourceRecord;
+use crate::model::event::Draft;
+use crate::model::event::Event;
+use crate::model::event::Intent;
+use crate::model::id::EnvironmentId;
+use crate::model::id::RunId;
+use crate::model::lifetime::Timestamp;
+use crate::model::plan::Plan;
+use crate::model::plan::PlanKind;
+use crate::model::plan::StepId;
+use crate::state::Batch;
+use crate::state::Fence;
+use crate::state::Preconditions;
+use crate::state::Store;
+use crate::state::StoreError;
+use crate::state::Stream;
+use crate::state::snapshot::Snapshot;
+use crate::state::snapshot::StepState;
+
+/// An open run: the only thing the machine accepts.
+#[derive(Debug)]
+pub struct Run {
+    id: RunId,
+    plan: Plan,
+    quote: Quote,
+    resources: BTreeMap<Address, ResourceRecord>,
+    steps: BTreeMap<StepId, StepState>,
+}
+
+impl Run {
+    /// Which run.
+    #[must_use]
+    pub fn id(&self) -> RunId {
+        self.id
+    }
+
+    /// What it executes.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What it costs.
+    #[must_use]
+    pub fn quote(&self) -> &Quote {
+        &self.quote
+    }
+
+    /// Effects whose outcome nobody knows yet.
+    pub fn uncertain(&self) -> impl Iterator<Item = &Intent> {
+        self.steps.values().filter_map(|state| match state {
+            StepState::Intended(intent) => Some(intent),
+            _ => None,
+        })
+    }
+
+    /// Goes on with a run that the journal has as open.
+    #[must_use]
+    pub fn resume(snapshot: &Snapshot, _right: Readmitted) -> Option<Self> {
+        let open = snapshot.run.as_ref()?;
+        Some(Self {
+            id: open.run,
+            plan: open.plan.clone(),
+            quote: open.quote.clone(),
+            resources: snapshot.resources.clone(),
+            steps: open.steps.clone(),
+        })
+    }
+}
+
+/// What opening a run needs beside what was admitted.
+pub struct Opening<'a> {
+    /// The environment as it was planned from; absent where the plan makes it.
+    pub snapshot: Option<&'a Snapshot>,
+    /// The run's id.
+    pub run: RunId,
+    /// The digest of what was asked for.
+    pub desired: Digest,
+    /// The lease to write under; absent for an environment that this makes.
+    pub fence: Option<Fence>,
+    /// Who.
+    pub actor: &'a Actor,
+    /// When.
+    pub now: Timestamp,
+    /// Approvals used up.
+    pub approvals: BTreeSet<String>,
+    /// Amounts reserved by budget.
+    pub reservations: BTreeMap<String, crate::model::money::Money>,
+}
+
+/// Why a run could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A bug.
+    #[error(transparent)]
+    Canonical(#[from] CanonicalError),
+}
+
+/// Opens a run: one append that makes the admission effective and uses up what it used.
+///
+/// # Errors
+/// [`OpenError`]; nothing has happened then.
+pub async fn open(
+    store: &dyn Store,
+    admitted: Admitted,
+    opening: Opening<'_>,
+) -> Result<Run, OpenError> {
+    let plan = admitted.plan();
+    let environment = plan.environment;
+    let mut events = Vec::new();
+    let changed = opening.snapshot.is_some_and(|known| known.record != plan.record);
+    if changed && !plan.kind.takes_down() {
+        events.push(Event::EnvironmentChanged { record: Box::new(plan.record.clone()) });
+    }
+    let waiting = opening.snapshot.is_none_or(|known| known.life().is_none());
+    if waiting && plan.kind == PlanKind::Apply {
+        events.push(Event::LifeStarted { life: first_life(plan, opening.now) });
+    }
+    events.extend(observations(plan));
+    events.push(Event::RunOpened {
+        run: opening.run,
+        plan_digest: plan.file_digest()?,
+        intent_digest: plan.intent_digest()?,
+        desired: opening.desired,
+        plan: Box::new(plan.clone()),
+        quote: Box::new(admitted.quote().clone()),
+        decision: Box::new(admitted.decision().clone()),
+        approvals: opening.approvals,
+        reservations: opening.reservations,
+    });
+    // INVARIANT (plan is final): the plan binds the revision of the resources it started from.
+    let bound = (Stream::Resources(environment), plan.resources_revision);
+    let batch = Batch {
+        now: opening.now,
+        drafts: events.into_iter().map(|e| draft(environment, opening.actor, e)).collect(),
+        preconditions: Preconditions { revisions: [bound].into(), fence: opening.fence },
+    };
+    store.append(batch).await?;
+    let known = opening.snapshot.map(|known| known.resources.clone()).unwrap_or_default();
+    let resources = after_observations(known, plan);
+    Ok(Run {
+        id: opening.run,
+        plan: plan.clone(),
+        quote: admitted.quote().clone(),
+        resources,
+        steps: BTreeMap::new(),
+    })
+}
+
+fn draft(environment: EnvironmentId, actor: &Actor, event: Event) -> Draft {
+    Draft { environment: Some(environment), actor: actor.clone(), event }
+}
+
+/// The life that begins with the first run. The gate has judged its length.
+#[must_use]
+pub fn first_life(plan: &Plan, now: Timestamp) -> crate::model::lifetime::Life {
+    use crate::model::lifetime::Term;
+    let expiry = match plan.record.term {
+        Term::For(duration) => now.plus(duration),
+        Term::Until(instant) => instant,
+    };
+    crate::model::lifetime::Life { start: now, expiry }
+}
+
+/// Drift that planning has seen: the books follow, so that the plan starts from what is.
+fn observations(plan: &Plan) -> Vec<Event> {
+    let drifted = plan.changes.iter().filter(|c| c.recorded.is_some() && c.prior.is_some());
+    drifted
+        .map(|change| Event::ResourceObserved {
+            address: change.address.clone(),
+            object: change.prior.clone(),
+        })
+        .collect()
+}
+
+fn after_observations(
+    mut resources: BTreeMap<Address, ResourceRecord>,
+    plan: &Plan,
+) -> BTreeMap<Address, ResourceRecord> {
+    for gone in &plan.gone {
+        resources.remove(&gone.address);
+    }
+    for change in plan.changes.iter().filter(|c| c.recorded.is_some()) {
+        if let (Some(record), Some(prior)) = (resources.get_mut(&change.address), &change.prior) {
+            record.object = Some(prior.clone());
+        }
+    }
+    resources
+}
