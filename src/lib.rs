@@ -6,6 +6,7 @@ pub mod diagnostic;
 pub mod engine;
 pub mod graph;
 pub mod model;
+pub mod ops;
 pub mod plan;
 pub mod policy;
 pub mod provider;

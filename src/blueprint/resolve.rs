@@ -28,3 +28,9 @@ impl Resolved {
         BTreeSet::new()
     }
 }
+pub fn resolve(
+    blueprint: &Blueprint,
+) -> Result<(Resolved, crate::diagnostic::Diagnostics), crate::diagnostic::Diagnostics> {
+    let _ = blueprint;
+    Err(crate::diagnostic::Diagnostics::new())
+}

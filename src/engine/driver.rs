@@ -90,7 +90,7 @@ pub enum PlanError {
     Interrupted,
 }
 
-/// Makes a plan.
+/// Makes a plan; beside it, what could not be read, where only observing was asked for.
 ///
 /// # Errors
 /// [`PlanError`]; nothing was changed in any case.
@@ -100,14 +100,14 @@ pub async fn plan(
     parallelism: usize,
     mut interrupt: Interrupt,
     timings: &mut Timings,
-) -> Result<Plan, PlanError> {
+) -> Result<(Plan, BTreeMap<Address, String>), PlanError> {
     let mut calls = Calls::default();
     let mut queue: VecDeque<Start> = VecDeque::new();
     loop {
         match planner.poll() {
             Next::Calls(starts) => queue.extend(starts),
             Next::Waiting => {}
-            Next::Done(plan) => return Ok(*plan),
+            Next::Done(plan) => return Ok((*plan, planner.unreachable().clone())),
             Next::Failed(diagnostics) => return Err(PlanError::Diagnostics(diagnostics)),
         }
         while calls.running() < parallelism

@@ -110,6 +110,7 @@ pub struct Planner {
     /// Instances of each block that are not settled yet.
     open: BTreeMap<ResourceName, usize>,
     outputs: BTreeMap<String, Value>,
+    unreachable: BTreeMap<Address, String>,
     awaited: BTreeMap<CallId, Awaits>,
     starts: Vec<Start>,
     calls_made: u64,
@@ -136,6 +137,7 @@ impl Planner {
             instances: BTreeMap::new(),
             open: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            unreachable: BTreeMap::new(),
             awaited: BTreeMap::new(),
             starts: Vec::new(),
             calls_made: 0,
@@ -180,6 +182,12 @@ impl Planner {
             Some(Awaits::Instance(address)) => self.advance_instance(&address, reply),
             None => {}
         }
+    }
+
+    /// Recorded resources that could not be read, with why. Only observing goes on without them.
+    #[must_use]
+    pub fn unreachable(&self) -> &BTreeMap<Address, String> {
+        &self.unreachable
     }
 
     fn start(&mut self, provider: &str, awaits: Awaits, call: Call) {
@@ -425,6 +433,11 @@ impl Planner {
             }
             other => {
                 let failure = other.err().unwrap_or_else(odd_answer);
+                if self.request.mode == Mode::Observe {
+                    self.unreachable.insert(address.clone(), failure.to_string());
+                    self.refresh.insert(address.clone(), Refresh::Done(None));
+                    return self.settle_one(&address.resource);
+                }
                 let detail = format!("{address} cannot be read: {failure}");
                 let help = "what cannot be read is never taken as unchanged; try again when \
                             the provider answers";
