@@ -315,3 +315,50 @@ async fn a_gate_holds_calls_until_released_and_stop_sends_them_away() {
     assert_eq!(shared.warden().live.len(), 1);
     assert_eq!(gate.waiting(), 0);
 }
+
+/// Creates until there is one, looking before anything else after an unknown outcome. A careless
+/// caller takes an unknown outcome for a failure instead.
+fn create_somehow(cloud: &mut SimCloud, name: &str, is_careful: bool) {
+    let mut may_exist = false;
+    for _ in 0..100 {
+        if may_exist && is_careful {
+            match find(cloud, name) {
+                Finding::Found(_) => return,
+                Finding::Absent => may_exist = false,
+                Finding::CannotTell(_) => {}
+            }
+            continue;
+        }
+        match apply(cloud, None, &config(name, 1)) {
+            Ok(_) => return,
+            Err(failure) if failure.partial.is_some() => return,
+            Err(failure) => may_exist = failure.class == FailureClass::Unknown,
+        }
+    }
+    panic!("{name} is neither made nor given up after 100 calls");
+}
+
+/// The cloud is hard on callers that take unknown for failed, and only on those.
+#[test]
+fn only_the_careless_make_anything_twice() {
+    let storm = |is_careful| {
+        let mut complaints = 0;
+        for seed in 0..100 {
+            let mut plan = SimPlan::stormy();
+            // `find` of this test does not retry; what cannot be reached is another test's.
+            plan.odds.transient = 0;
+            let mut cloud = SimCloud::new(seed, plan);
+            for name in ["a", "b", "c", "d", "e"] {
+                create_somehow(&mut cloud, name, is_careful);
+            }
+            cloud.advance(100);
+            complaints += cloud.warden().complaints(&["gov:owner"]).len();
+            if is_careful {
+                assert_eq!(cloud.warden().live.len(), 5, "seed {seed}");
+            }
+        }
+        complaints
+    };
+    assert_eq!(storm(true), 0);
+    assert!(storm(false) > 20, "the cloud is too kind to find anything");
+}

@@ -1,13 +1,6 @@
-//! `builtin/tls`: private keys and certificates signed by themselves.
-//!
-//! Keys are made by `rcgen` with the generator of AWS-LC, which draws on the operating system
-//! itself; the injected source of chance gives serial numbers only. A key or certificate exists in
-//! the reply to its create and then in gov's books, a private key sealed: a create whose reply was
-//! lost left nothing, and making another is safe. There is no authority here that signs for
-//! others. Start with [`open`].
+//! `tls_self_signed_cert`: a certificate that its own key signs, replaced before it ends.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -19,47 +12,27 @@ use rcgen::ExtendedKeyUsagePurpose;
 use rcgen::IsCa;
 use rcgen::KeyPair;
 use rcgen::KeyUsagePurpose;
-use rcgen::PublicKeyData as _;
-use rcgen::RsaKeySize;
 use rcgen::SanType;
 use rcgen::SerialNumber;
-use sha2::Digest as _;
-use sha2::Sha256;
 
 use crate::model::lifetime::Duration;
 use crate::model::lifetime::Timestamp;
 use crate::model::number::Number;
 use crate::model::schema::Attribute;
-use crate::model::schema::Block;
 use crate::model::schema::ObjectAttribute;
-use crate::model::schema::Schema;
 use crate::model::schema::Type;
-use crate::model::schema::nearest;
 use crate::model::value::Path;
 use crate::model::value::Step;
 use crate::model::value::Value;
 use crate::provider::Failure;
-use crate::provider::Governance;
-use crate::provider::PriceRule;
-use crate::provider::Provider;
-use crate::provider::RegionRule;
 use crate::provider::Remark;
 use crate::provider::TypeOffer;
 use crate::provider::builtin::Entropy;
-use crate::provider::builtin::Means;
 use crate::provider::builtin::attribute;
 use crate::provider::builtin::kept::Kept;
-use crate::provider::builtin::kept::KeptProvider;
-
-/// Algorithms by the name that a blueprint uses.
-const ALGORITHMS: [&str; 3] = ["ECDSA", "ED25519", "RSA"];
-
-/// Curves for ECDSA, the default first.
-const CURVES: [&str; 2] = ["P256", "P384"];
-
-/// Sizes of RSA keys, the default first. Below 2048 bits no browser accepts one; above 4096 making
-/// one takes minutes and adds nothing.
-const RSA_BITS: [usize; 3] = [2048, 3072, 4096];
+use crate::provider::builtin::tls::fingerprint;
+use crate::provider::builtin::tls::not_one_of;
+use crate::provider::builtin::tls::type_offer;
 
 /// Longest validity in hours, ten years: a certificate outliving its environment by more is a
 /// forgotten one.
@@ -111,137 +84,8 @@ const PURPOSES: [(&str, ExtendedKeyUsagePurpose); 7] = [
     ("ocsp_signing", ExtendedKeyUsagePurpose::OcspSigning),
 ];
 
-/// Opens the provider.
-#[must_use]
-pub fn open(means: &Means) -> Arc<dyn Provider> {
-    let types: BTreeMap<&'static str, Arc<dyn Kept>> = [
-        ("tls_private_key", Arc::new(PrivateKey) as Arc<dyn Kept>),
-        ("tls_self_signed_cert", Arc::new(SelfSigned(means.entropy.clone()))),
-    ]
-    .into();
-    Arc::new(KeptProvider::new(types, means.clock.clone()))
-}
-
-struct PrivateKey;
-
-struct SelfSigned(Arc<dyn Entropy>);
-
-fn offer(attributes: Vec<(&str, Attribute)>, classes: &[&str], reason: &str) -> TypeOffer {
-    let attributes = attributes.into_iter().map(|(name, a)| (name.to_owned(), a)).collect();
-    let block = Block { attributes, ..Block::default() };
-    let governance = Governance {
-        region: RegionRule::Global,
-        classes: classes.iter().map(|class| (*class).to_owned()).collect(),
-        price: PriceRule::Free { reason: reason.to_owned() },
-        ..Governance::default()
-    };
-    TypeOffer { schema: Schema { version: 1, block }, governance }
-}
-
-impl Kept for PrivateKey {
-    fn offer(&self) -> TypeOffer {
-        let attributes = vec![
-            ("algorithm", Attribute::required(Type::String).describe("ECDSA, ED25519 or RSA.")),
-            (
-                "ecdsa_curve",
-                Attribute::optional(Type::String)
-                    .or_computed()
-                    .describe("For ECDSA: P256, the default, or P384."),
-            ),
-            (
-                "rsa_bits",
-                Attribute::optional(Type::Number)
-                    .or_computed()
-                    .describe("For RSA: 2048, the default, 3072 or 4096."),
-            ),
-            (
-                "id",
-                Attribute::computed(Type::String)
-                    .describe("SHA-256 over the public key, in hex: its fingerprint."),
-            ),
-            (
-                "private_key_pem",
-                Attribute::computed(Type::String).sensitive().describe("PKCS #8, in PEM."),
-            ),
-            (
-                "public_key_pem",
-                Attribute::computed(Type::String).describe("The public key, in PEM."),
-            ),
-        ];
-        offer(attributes, &["change-key"], "a key takes no room anywhere")
-    }
-
-    fn defaults(&self, config: &Value) -> Vec<(&'static str, Value)> {
-        let algorithm = attribute(config, "algorithm");
-        if algorithm.is_unknown() {
-            return vec![("ecdsa_curve", Value::unknown()), ("rsa_bits", Value::unknown())];
-        }
-        match algorithm.as_str() {
-            Some("ECDSA") => vec![("ecdsa_curve", Value::string("P256"))],
-            Some("RSA") => vec![("rsa_bits", Value::number(2048_usize))],
-            _ => Vec::new(),
-        }
-    }
-
-    fn check(&self, config: &Value) -> Vec<Remark> {
-        let mut problems = Vec::new();
-        let algorithm = attribute(config, "algorithm");
-        if let Some(name) = algorithm.as_str() {
-            if let Some(problem) = not_one_of(name, &ALGORITHMS) {
-                problems.push(Remark::on("algorithm", problem));
-            }
-            for (option, of) in [("ecdsa_curve", "ECDSA"), ("rsa_bits", "RSA")] {
-                let given = attribute(config, option);
-                if name != of && !given.is_null() && !given.is_unknown() {
-                    let problem = format!("is for {of} alone; leave it out for {name}");
-                    problems.push(Remark::on(option, problem));
-                }
-            }
-        }
-        if let Some(curve) = attribute(config, "ecdsa_curve").as_str()
-            && let Some(problem) = not_one_of(curve, &CURVES)
-        {
-            problems.push(Remark::on("ecdsa_curve", problem));
-        }
-        let bits = attribute(config, "rsa_bits");
-        if let Some(bits) = bits.as_number()
-            && !bits.as_usize().is_some_and(|given| RSA_BITS.contains(&given))
-        {
-            problems.push(Remark::on("rsa_bits", format!("needs 2048, 3072 or 4096, has {bits}")));
-        }
-        problems
-    }
-
-    fn make(&self, settled: &Value, _: Timestamp) -> Result<BTreeMap<String, Value>, Failure> {
-        let curve = attribute(settled, "ecdsa_curve");
-        let bits = attribute(settled, "rsa_bits");
-        let key = match attribute(settled, "algorithm").as_str() {
-            Some("ED25519") => KeyPair::generate_for(&rcgen::PKCS_ED25519),
-            Some("ECDSA") if curve.as_str() == Some("P384") => {
-                KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384)
-            }
-            Some("ECDSA") => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
-            _ => {
-                let size = match bits.as_number().and_then(Number::as_usize) {
-                    Some(4096) => RsaKeySize::_4096,
-                    Some(3072) => RsaKeySize::_3072,
-                    _ => RsaKeySize::_2048,
-                };
-                KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size)
-            }
-        };
-        let key = key.map_err(|error| {
-            Failure::transient(format!("the key could not be made: {error}; nothing exists"))
-        })?;
-        Ok([
-            ("id", Value::string(fingerprint(&key.subject_public_key_info()))),
-            ("private_key_pem", Value::string(key.serialize_pem()).into_sensitive()),
-            ("public_key_pem", Value::string(key.public_key_pem())),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into())
-    }
-}
+/// `tls_self_signed_cert`, with the source of its serial numbers.
+pub(super) struct SelfSigned(pub(super) Arc<dyn Entropy>);
 
 impl Kept for SelfSigned {
     fn offer(&self) -> TypeOffer {
@@ -284,7 +128,7 @@ impl Kept for SelfSigned {
             ("validity_start", computed("From when it is valid.")),
             ("validity_end", computed("Until when it is valid.")),
         ];
-        offer(attributes, &[], "a certificate signed by itself takes no room anywhere")
+        type_offer(attributes, &[], "a certificate signed by itself takes no room anywhere")
     }
 
     fn defaults(&self, _config: &Value) -> Vec<(&'static str, Value)> {
@@ -525,18 +369,6 @@ fn uses() -> impl Iterator<Item = &'static str> {
     KEY_USES.iter().map(|(name, _)| *name).chain(PURPOSES.iter().map(|(name, _)| *name))
 }
 
-fn not_one_of(given: &str, known: &[&str]) -> Option<String> {
-    if known.contains(&given) {
-        return None;
-    }
-    let near = nearest(given, known.iter().copied());
-    let hint = near.map_or_else(
-        || format!("; it is one of {}", known.join(", ")),
-        |near| format!("; did you mean `{near}`?"),
-    );
-    Some(format!("`{given}` is not known here{hint}"))
-}
-
 fn whole(value: &Value, name: &str) -> Option<usize> {
     attribute(value, name).as_number().and_then(Number::as_usize)
 }
@@ -547,14 +379,6 @@ fn texts(value: &Value, name: &str) -> Vec<String> {
     items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-fn fingerprint(der: &[u8]) -> String {
-    Sha256::digest(der).iter().fold(String::new(), |mut text, byte| {
-        // Writing into a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -563,10 +387,8 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
 
     use super::Kept;
-    use super::PrivateKey;
     use super::SelfSigned;
     use super::is_host_name;
-    use super::read_key;
     use crate::model::lifetime::Duration;
     use crate::model::lifetime::Timestamp;
     use crate::model::value::Value;
@@ -586,15 +408,13 @@ mod tests {
         Timestamp::parse("2026-03-04T05:06:07.890Z").unwrap()
     }
 
-    fn key(algorithm: &str) -> String {
-        let settled = Value::object([("algorithm", Value::string(algorithm))]);
-        let made = PrivateKey.make(&settled, now()).unwrap();
-        made.get("private_key_pem").unwrap().as_str().unwrap().to_owned()
+    fn key() -> String {
+        rcgen::KeyPair::generate().unwrap().serialize_pem()
     }
 
     fn certificate(extra: &[(&str, Value)]) -> Value {
         let mut config = vec![
-            ("private_key_pem", Value::string(key("ECDSA"))),
+            ("private_key_pem", Value::string(key())),
             ("dns_names", Value::list(vec![Value::string("db.example")])),
             ("validity_hours", Value::number(48_i64)),
             ("early_renewal_hours", Value::number(8_i64)),
@@ -605,28 +425,6 @@ mod tests {
 
     fn contains(whole: &[u8], part: &[u8]) -> bool {
         whole.windows(part.len()).any(|window| window == part)
-    }
-
-    #[test]
-    fn each_algorithm_gives_a_key_that_reads_back() {
-        for (algorithm, curve) in
-            [("ECDSA", "P256"), ("ECDSA", "P384"), ("ED25519", ""), ("RSA", "")]
-        {
-            let settled = Value::object([
-                ("algorithm", Value::string(algorithm)),
-                ("ecdsa_curve", Value::string(curve)),
-            ]);
-            let made = PrivateKey.make(&settled, now()).unwrap();
-            let pem = made.get("private_key_pem").unwrap();
-            assert!(pem.is_sensitive());
-            assert!(pem.as_str().unwrap().starts_with("-----BEGIN PRIVATE KEY-----"));
-            let read = read_key(pem.as_str().unwrap()).unwrap();
-            assert_eq!(
-                made.get("public_key_pem").unwrap().as_str().unwrap(),
-                read.public_key_pem()
-            );
-            assert_eq!(made.get("id").unwrap().as_str().unwrap().len(), 64);
-        }
     }
 
     #[test]
@@ -699,18 +497,6 @@ mod tests {
         let far = Timestamp::from_millis(253_402_300_000_000);
         let failure = SelfSigned(Arc::new(Same(1))).make(&certificate(&[]), far).unwrap_err();
         assert!(failure.to_string().contains("cannot name the time"));
-    }
-
-    #[test]
-    fn options_of_another_algorithm_are_refused() {
-        let config = Value::object([
-            ("algorithm", Value::string("ED25519")),
-            ("rsa_bits", Value::number(1024_i64)),
-        ]);
-        assert_eq!(PrivateKey.check(&config).len(), 2);
-        let unknown = Value::object([("algorithm", Value::unknown())]);
-        assert!(PrivateKey.check(&unknown).is_empty());
-        assert!(PrivateKey.defaults(&unknown).iter().all(|(_, value)| value.is_unknown()));
     }
 
     #[test]
