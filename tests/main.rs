@@ -1,1 +1,3 @@
 //! The one test executable.
+
+mod provider;
