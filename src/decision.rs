@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 
 use crate::model::cost::Quote;
-use crate::model::decision::Act;
 use crate::model::decision::Decision;
 use crate::model::decision::Finding;
 use crate::model::decision::Outcome;

@@ -43,21 +43,32 @@ pub fn estimate(plan: &Plan, life: Duration) -> Result<Quote, MoneyError> {
     Ok(Quote { changes, before, after, until_expiry })
 }
 
-fn price(change: &Change) -> PricedChange {
-    let (cost, note) = match &change.facts.price {
+/// What a resource of this type costs in a month, by what its type says.
+#[must_use]
+pub fn of_fact(price: &PriceFact, kind: &str) -> PricedChange {
+    let (cost, note) = match price {
         PriceFact::Free(reason) => (Cost::free(), reason.clone()),
         PriceFact::Declared(cost) => (cost.clone(), "declared by its provider".to_owned()),
         PriceFact::Unmapped => (
             Cost::unpriced(PriceStatus::TypeUnmapped),
-            format!("nobody has said what {} costs", change.address.resource.kind),
+            format!("nobody has said what {kind} costs"),
         ),
     };
+    PricedChange { before: cost.clone(), after: cost, note }
+}
+
+fn price(change: &Change) -> PricedChange {
+    let priced = of_fact(&change.facts.price, &change.address.resource.kind);
     let exists_before = change.prior.is_some();
     let exists_after = match change.action {
         Action::Delete => false,
         Action::NoOp => exists_before,
         _ => true,
     };
-    let only_if = |exists: bool| if exists { cost.clone() } else { Cost::nothing() };
-    PricedChange { before: only_if(exists_before), after: only_if(exists_after), note }
+    let only_if = |exists: bool, cost: Cost| if exists { cost } else { Cost::nothing() };
+    PricedChange {
+        before: only_if(exists_before, priced.before),
+        after: only_if(exists_after, priced.after),
+        note: priced.note,
+    }
 }

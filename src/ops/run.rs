@@ -47,8 +47,24 @@ pub(crate) struct Held {
 
 /// Takes the lease of an environment, waiting as long as was asked for.
 pub(crate) async fn lease(context: &Context, environment: EnvironmentId) -> Result<Held, OpError> {
-    let began = context.clock.uptime_ms();
     let patience = u64::try_from(context.lock_timeout.as_secs()).unwrap_or(0).saturating_mul(1000);
+    lease_within(context, environment, patience).await
+}
+
+/// Takes the lease of an environment if it is free now.
+pub(crate) async fn lease_now(
+    context: &Context,
+    environment: EnvironmentId,
+) -> Result<Held, OpError> {
+    lease_within(context, environment, 0).await
+}
+
+async fn lease_within(
+    context: &Context,
+    environment: EnvironmentId,
+    patience: u64,
+) -> Result<Held, OpError> {
+    let began = context.clock.uptime_ms();
     loop {
         let ledger = context.ledger().await?;
         let summary = ledger.environments.get(&environment);
