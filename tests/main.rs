@@ -1,1 +1,6 @@
-//! The one test executable.
+//! The one test executable: linking several costs seconds on every edit.
+
+#[cfg(test)]
+mod blueprint;
+#[cfg(test)]
+mod golden;
