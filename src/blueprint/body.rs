@@ -17,6 +17,9 @@ use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::Diagnostics;
 use crate::diagnostic::Span;
+use crate::model::schema::Type;
+use crate::model::schema::convert;
+use crate::model::schema::nearest;
 use crate::model::value::Kind;
 use crate::model::value::Value;
 
@@ -24,8 +27,13 @@ use crate::model::value::Value;
 /// bound keeps a typing error from being planned at all.
 pub const INSTANCES_MAX: usize = 10_000;
 
-/// The most blocks that the repeated blocks of one body may become, nested ones multiplied out.
-pub const REPEATED_MAX: usize = 10_000;
+/// What the repeated blocks of one body may come to, nested ones multiplied out: a unit for each
+/// value in them, and one for each 16 bytes of text. Expressions pay for themselves, from their
+/// fuel; this bounds the literals between them. Real bodies stay below a thousand.
+pub const REPEATED_UNITS_MAX: usize = 1_000_000;
+
+/// Bytes of literal text that cost as much as a value.
+const UNIT_BYTES: usize = 16;
 
 /// How many instances a block has.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,9 +56,8 @@ pub fn evaluate(
     scope: &dyn Scope,
     fuel: &mut Fuel,
 ) -> Result<Value, Diagnostics> {
-    let mut left = REPEATED_MAX;
     let scope = Frames { base: scope, frames: Vec::new() };
-    Evaluation { scope, fuel, left: &mut left }.node(node, span)
+    Evaluation { scope, fuel, left: REPEATED_UNITS_MAX }.node(node, span)
 }
 
 /// The value of a body: a map of all its members.
@@ -62,9 +69,8 @@ pub fn evaluate_body(
     scope: &dyn Scope,
     fuel: &mut Fuel,
 ) -> Result<Value, Diagnostics> {
-    let mut left = REPEATED_MAX;
     let scope = Frames { base: scope, frames: Vec::new() };
-    Evaluation { scope, fuel, left: &mut left }.map(&body.members)
+    Evaluation { scope, fuel, left: REPEATED_UNITS_MAX }.map(&body.members)
 }
 
 /// How many instances a block has, by its `count` or `for_each`.
@@ -120,7 +126,9 @@ fn counted(value: &Value, span: &Span) -> Result<usize, Diagnostics> {
     if value.is_unknown() {
         return Err(unknown("`count` is", span));
     }
-    let Some(number) = value.as_number() else {
+    // Text of digits counts as a number here, as it does for an attribute.
+    let converted = convert(value, &Type::Number);
+    let Some(number) = converted.as_ref().ok().and_then(Value::as_number) else {
         let detail = format!("`count` needs a number, has {}", value.kind_name());
         return Err(invalid(detail, span, HELP));
     };
@@ -203,18 +211,35 @@ impl Scope for Frames<'_> {
             _ => self.base.value(reference),
         }
     }
+
+    fn nearest(&self, reference: &Reference) -> Option<String> {
+        if let Reference::Iterator(name) = reference {
+            let around = self.frames.iter().map(|(iterator, _)| iterator.as_str());
+            if let Some(near) = nearest(name, around) {
+                return Some(near.to_owned());
+            }
+        }
+        self.base.nearest(reference)
+    }
 }
 
 /// An evaluation under way.
 struct Evaluation<'a> {
     scope: Frames<'a>,
     fuel: &'a mut Fuel,
-    /// How many more blocks repetition may make.
-    left: &'a mut usize,
+    /// What repetition may still spend of [`REPEATED_UNITS_MAX`].
+    left: usize,
 }
 
 impl Evaluation<'_> {
     fn node(&mut self, node: &Node, span: &Span) -> Result<Value, Diagnostics> {
+        if !self.scope.frames.is_empty() {
+            let bytes = match node {
+                Node::Literal(value) => value.as_str().map_or(0, str::len),
+                _ => 0,
+            };
+            self.left = self.left.saturating_sub(1 + bytes / UNIT_BYTES);
+        }
         match node {
             Node::Literal(value) => Ok(value.clone()),
             Node::Template(template) => template.evaluate(&self.scope, self.fuel),
@@ -281,13 +306,12 @@ impl Evaluation<'_> {
         let items = items_of(&over, place)?;
         let mut problems = Diagnostics::new();
         for (key, value) in items {
-            let Some(left) = self.left.checked_sub(1) else {
-                let detail = format!("the blocks here repeat to more than {REPEATED_MAX}");
+            if self.left == 0 {
+                let detail = "the repeated blocks here come to more than gov evaluates";
                 let problem = Diagnostic::error(Code::TooExpensive, detail).at(span.clone());
-                problems.push(problem.help("repeat over fewer items"));
+                problems.push(problem.help("repeat over fewer items, or write less in each"));
                 break;
-            };
-            *self.left = left;
+            }
             let item = Value::object([("key", key), ("value", value)]);
             self.scope.frames.push((repeated.iterator.clone(), item));
             match self.node(&repeated.content.value, &repeated.content.span) {
@@ -430,9 +454,13 @@ mod tests {
     #[test]
     fn what_blocks_multiply_to_is_bounded() {
         let text = "a = { for_each = \"${local.x}\", b = { for_each = \"${local.x}\", c = 1 } }";
-        let x = Value::list(vec![Value::null(); 200]);
-        let problems = body(text, x).unwrap_err();
+        let x = Value::list(vec![Value::null(); 1_000]);
+        let problems = body(text, x.clone()).unwrap_err();
         assert!(problems.iter().all(|p| p.code == Code::TooExpensive));
+        let long =
+            format!("a = {{ for_each = \"${{local.x}}\", b = \"{}\" }}", "x".repeat(100_000));
+        let problems = body(&long, x).unwrap_err();
+        assert_eq!(problems.len(), 1);
     }
 
     #[test]
@@ -441,6 +469,7 @@ mod tests {
         assert_eq!(repeated("", Value::null()), Ok(Repetition::Single));
         assert_eq!(repeated("count = 2", Value::null()), Ok(Repetition::Count(2)));
         assert_eq!(count(Value::number(0_i64)), Ok(Repetition::Count(0)));
+        assert_eq!(count(Value::string("3")), Ok(Repetition::Count(3)));
         assert_eq!(count(Value::unknown()), Err(vec![Code::UnknownRepetition]));
         let secret = Value::number(1_i64).into_sensitive();
         assert_eq!(count(secret), Err(vec![Code::SensitiveRepetition]));

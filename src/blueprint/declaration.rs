@@ -6,6 +6,7 @@
 use crate::blueprint::InputDeclaration;
 use crate::blueprint::InputType;
 use crate::blueprint::inputs;
+use crate::blueprint::inputs::Bounds;
 use crate::blueprint::tree::Entry;
 use crate::blueprint::tree::Item;
 use crate::blueprint::tree::Kind;
@@ -18,6 +19,9 @@ use crate::model::number::Number;
 use crate::model::schema::nearest;
 use crate::model::value;
 use crate::model::value::Value;
+
+/// The most values that `one_of` may list. Longer lists are data, which nobody reads in a message.
+const ONE_OF_MAX: usize = 1_000;
 
 /// Every type an input may have.
 const TYPES: [InputType; 6] = [
@@ -183,6 +187,12 @@ impl Reading<'_> {
             }
             _ => item.list(&place, self.problems).unwrap_or_default(),
         };
+        if items.len() > ONE_OF_MAX {
+            let what = format!("`one_of` has more than {ONE_OF_MAX} values");
+            self.invalid("one_of", &what, "use a `pattern` instead");
+            return Vec::new();
+        }
+        let bounds = Bounds::new(declaration);
         let mut values: Vec<Value> = Vec::new();
         for item in items {
             let Some(value) = item.literal(&place, self.problems) else { continue };
@@ -192,7 +202,7 @@ impl Reading<'_> {
                 self.problems.push(problem.at(item.span.clone()).help("remove one of them"));
                 continue;
             }
-            for what in misfits(declaration, &value) {
+            for what in misfits(declaration, &bounds, &value) {
                 let what = format!("a value of `one_of` {what}");
                 self.invalid_at(&item.span, &what, "change the value, or the bound it passes");
             }
@@ -211,7 +221,7 @@ impl Reading<'_> {
             return None;
         }
         let value = item.literal(&format!("{}.default", self.place), self.problems)?;
-        for what in misfits(declaration, &value) {
+        for what in misfits(declaration, &Bounds::new(declaration), &value) {
             let what = format!("`default` {what}");
             self.invalid("default", &what, "change the default, or the bound it passes");
         }
@@ -220,7 +230,7 @@ impl Reading<'_> {
 }
 
 /// What is wrong with a value that the declaration itself states: here no type is converted.
-fn misfits(declaration: &InputDeclaration, value: &Value) -> Vec<String> {
+fn misfits(declaration: &InputDeclaration, bounds: &Bounds<'_>, value: &Value) -> Vec<String> {
     let fits = match declaration.ty {
         InputType::String => value.as_str().is_some(),
         InputType::Integer => value.as_number().is_some_and(Number::is_integer),
@@ -230,7 +240,7 @@ fn misfits(declaration: &InputDeclaration, value: &Value) -> Vec<String> {
         InputType::Map => value.as_map().is_some(),
     };
     if fits {
-        return inputs::violations(declaration, value);
+        return bounds.violations(value);
     }
     let found = match value.as_number() {
         Some(_) if declaration.ty == InputType::Integer => "a fraction",

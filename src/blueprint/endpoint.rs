@@ -113,7 +113,7 @@ mod tests {
     use super::normalize;
 
     #[test]
-    fn k1_one_endpoint_has_one_form() {
+    fn one_endpoint_has_one_form() {
         for (text, want) in [
             ("https://db.example", "https://db.example"),
             ("HTTPS://DB.Example:443/", "https://db.example"),

@@ -15,6 +15,7 @@ use crate::blueprint::InputDeclaration;
 use crate::blueprint::InputType;
 use crate::blueprint::tree;
 use crate::diagnostic::Code;
+use crate::diagnostic::DIAGNOSTICS_MAX;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::Diagnostics;
 use crate::diagnostic::Source;
@@ -175,7 +176,8 @@ pub fn settle(
     given: &BTreeMap<String, Given>,
 ) -> Result<BTreeMap<String, Value>, Diagnostics> {
     let mut problems = Diagnostics::new();
-    for (name, given) in given.iter().filter(|(name, _)| !declared.contains_key(*name)) {
+    let undeclared = given.iter().filter(|(name, _)| !declared.contains_key(*name));
+    for (name, given) in undeclared.take(DIAGNOSTICS_MAX) {
         let detail = format!("the blueprint declares no input `{name}`");
         let problem = Diagnostic::error(Code::UnknownInput, detail);
         let problem = given.span.iter().cloned().fold(problem, Diagnostic::at);
@@ -219,7 +221,7 @@ fn checked(
 ) -> Option<Value> {
     let (value, wrong) = match converted(declaration, &given.value) {
         Ok(value) => {
-            let wrong = violations(declaration, &value);
+            let wrong = Bounds::new(declaration).violations(&value);
             (Some(value), wrong)
         }
         Err(what) => (None, vec![what]),
@@ -253,28 +255,43 @@ fn converted(declaration: &InputDeclaration, value: &Value) -> Result<Value, Str
     Ok(converted)
 }
 
-/// What is wrong with a value of the declared type: each a sentence's end, such as `is above …`.
-pub(super) fn violations(declaration: &InputDeclaration, value: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    // INVARIANT (secrets have no text): neither the value nor the values allowed are repeated.
-    let is_listed = |known: &Value| known.unmarked() == value.unmarked();
-    if !declaration.one_of.is_empty() && !declaration.one_of.iter().any(is_listed) {
-        found.push(if declaration.sensitive {
-            "is not one of the values allowed".to_owned()
-        } else {
-            let allowed: Vec<String> =
-                declaration.one_of.iter().map(|value| format!("{value:?}")).collect();
-            format!("must be one of {}, and is {value:?}", allowed.join(", "))
-        });
+/// The bounds of a declaration, its pattern compiled once for all values that are judged.
+pub(super) struct Bounds<'a> {
+    declaration: &'a InputDeclaration,
+    pattern: Option<Result<Regex, String>>,
+}
+
+impl<'a> Bounds<'a> {
+    /// The bounds that a declaration states.
+    pub(super) fn new(declaration: &'a InputDeclaration) -> Self {
+        Self { declaration, pattern: declaration.pattern.as_deref().map(compile) }
     }
-    found.extend(out_of_range(declaration, value));
-    if let (Some(pattern), Some(text)) = (&declaration.pattern, value.as_str()) {
-        // A pattern that does not compile was refused with its declaration; nothing passes it.
-        if !compile(pattern).is_ok_and(|compiled| compiled.is_match(text)) {
-            found.push(format!("does not match the pattern `{pattern}`"));
+
+    /// What is wrong with a value of the declared type: each a sentence's end.
+    pub(super) fn violations(&self, value: &Value) -> Vec<String> {
+        let declaration = self.declaration;
+        let mut found = Vec::new();
+        // INVARIANT (secrets have no text): neither the value nor the values allowed are repeated.
+        let is_listed = |known: &Value| known.unmarked() == value.unmarked();
+        if !declaration.one_of.is_empty() && !declaration.one_of.iter().any(is_listed) {
+            found.push(if declaration.sensitive {
+                "is not one of the values allowed".to_owned()
+            } else {
+                let allowed: Vec<String> =
+                    declaration.one_of.iter().map(|value| format!("{value:?}")).collect();
+                format!("must be one of {}, and is {value:?}", allowed.join(", "))
+            });
         }
+        found.extend(out_of_range(declaration, value));
+        if let (Some(compiled), Some(text)) = (&self.pattern, value.as_str()) {
+            // A pattern that does not compile was refused where it is declared; nothing passes it.
+            if !compiled.as_ref().is_ok_and(|compiled| compiled.is_match(text)) {
+                let pattern = declaration.pattern.as_deref().unwrap_or_default();
+                found.push(format!("does not match the pattern `{pattern}`"));
+            }
+        }
+        found
     }
-    found
 }
 
 fn out_of_range(declaration: &InputDeclaration, value: &Value) -> Vec<String> {
@@ -331,6 +348,7 @@ mod tests {
 
     use super::Given;
     use super::parse_given;
+    use super::read_given;
     use super::settle;
     use crate::blueprint::InputDeclaration;
     use crate::blueprint::InputType;
@@ -384,6 +402,20 @@ mod tests {
     }
 
     #[test]
+    fn an_environment_file_gives_values_with_their_places() {
+        let source = Source::new("e", "[inputs]\nsize = \"${x}\"\nrate = 0.10\nzones = [1]\n");
+        let document = toml_edit::Document::parse(&*source.text).unwrap();
+        let given = read_given(&source, &document["inputs"]).unwrap();
+        assert_eq!(given["size"].value, Value::string("${x}"));
+        assert_eq!(given["rate"].value, Value::number(Number::parse("0.1").unwrap()));
+        assert_eq!(given["zones"].span.as_ref().unwrap().line_column(), (4, 9));
+        let source = Source::new("e", "inputs = [1979-05-27]\n");
+        let document: toml_edit::DocumentMut = source.text.parse().unwrap();
+        let problems = read_given(&source, &document["inputs"]).unwrap_err();
+        assert_eq!(problems.len(), 2);
+    }
+
+    #[test]
     fn bounds_hold() {
         let mut number = input(InputType::Integer);
         (number.min, number.max) = (Some(Number::from(1_i64)), Some(Number::from(3_i64)));
@@ -413,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn k23_text_of_a_sensitive_input_is_never_repeated() {
+    fn text_of_a_sensitive_input_is_never_repeated() {
         let mut secret = input(InputType::String);
         secret.sensitive = true;
         secret.one_of = vec![Value::string("swordfish")];

@@ -27,6 +27,7 @@ use crate::blueprint::tree;
 use crate::blueprint::tree::Entry;
 use crate::blueprint::tree::Table;
 use crate::diagnostic::Code;
+use crate::diagnostic::DIAGNOSTICS_MAX;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::Diagnostics;
 use crate::diagnostic::Source;
@@ -376,6 +377,10 @@ impl Sections<'_> {
             let config = Body::default();
             providers
                 .insert(name.clone(), ProviderDeclaration { span, source, version: None, config });
+            return;
+        }
+        // What is dropped anyway is not worth a search among thousands of names.
+        if self.problems.len() >= DIAGNOSTICS_MAX {
             return;
         }
         let known = providers.keys().map(String::as_str).chain(BUILTIN_PROVIDERS.iter().copied());

@@ -15,6 +15,7 @@ use crate::blueprint::ResourceBlock;
 use crate::blueprint::Spanned;
 use crate::blueprint::expr::Reference;
 use crate::diagnostic::Code;
+use crate::diagnostic::DIAGNOSTICS_MAX;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::Diagnostics;
 use crate::diagnostic::Span;
@@ -200,6 +201,10 @@ impl<'a> Walk<'a> {
     }
 
     fn unknown_block(&mut self, name: &ResourceName, span: &Span) {
+        // What is dropped anyway is not worth a search among thousands of names.
+        if self.problems.len() >= DIAGNOSTICS_MAX {
+            return;
+        }
         let known: Vec<String> = self.blueprint.resources.keys().map(ToString::to_string).collect();
         let text = name.to_string();
         // `Display` of the two modes differs by a prefix that would drown the rest of the name.
@@ -230,6 +235,9 @@ impl<'a> Walk<'a> {
         otherwise: &str,
         span: &Span,
     ) {
+        if self.problems.len() >= DIAGNOSTICS_MAX {
+            return;
+        }
         let help = match nearest(name, known.iter().map(String::as_str)) {
             Some(near) => format!("did you mean `{root}.{near}`?"),
             None => otherwise.to_owned(),
@@ -360,7 +368,8 @@ impl Part<'_, '_> {
                 self.walk.unknown_block(name, &span);
             }
             Reference::Count | Reference::Each => return self.instance(&reference, &span),
-            Reference::Iterator(_) => return,
+            Reference::Iterator(name) if self.iterators.contains(name) => return,
+            Reference::Iterator(name) => return self.unknown_word(name, &span),
             Reference::Local(name) => {
                 self.walk.edge(&self.id, NodeId::Local(name.clone()), span);
             }
@@ -370,6 +379,19 @@ impl Part<'_, '_> {
             Reference::Input(_) | Reference::Env(_) => {}
         }
         self.walk.references.entry(self.id.clone()).or_default().insert(reference);
+    }
+
+    /// A word that begins no reference and names no iterator around.
+    fn unknown_word(&mut self, name: &str, span: &Span) {
+        let around = self.iterators.iter().map(String::as_str);
+        let help = if self.walk.iterators.contains(name) {
+            format!("the iterator `{name}` has a meaning only inside its own block")
+        } else if let Some(near) = nearest(name, around) {
+            format!("did you mean `{near}`?")
+        } else {
+            "refer to `input.NAME`, `local.NAME`, `env.NAME` or `TYPE.NAME`".to_owned()
+        };
+        self.walk.unknown(format!("`{name}` is not declared"), span, help);
     }
 
     /// `count` and `each` have a meaning only where there is something to count.

@@ -19,7 +19,7 @@ use crate::model::address::Mode;
 use crate::model::address::ResourceName;
 
 /// Keys that say something of the block itself. No resource type has attributes of these names.
-pub const RESERVED: [&str; 5] = ["count", "for_each", "depends_on", "provider", "lifecycle"];
+pub(super) const RESERVED: [&str; 5] = ["count", "for_each", "depends_on", "provider", "lifecycle"];
 
 /// Reads every block of `[resource]` or `[data]` into `blocks`.
 pub(super) fn read(

@@ -346,15 +346,17 @@ impl Item {
     /// A list of strings, each taken as it stands, none of them twice.
     pub(super) fn texts(&self, place: &str, problems: &mut Diagnostics) -> Vec<Spanned<String>> {
         let mut texts: Vec<Spanned<String>> = Vec::new();
+        let mut seen: BTreeMap<String, Span> = BTreeMap::new();
         for item in self.list(place, problems).unwrap_or_default() {
             let Some(text) = item.text(place, problems) else { continue };
-            if let Some(first) = texts.iter().find(|known| known.value == text.value) {
+            if let Some(first) = seen.get(&text.value) {
                 let detail = format!("`{}` is in `{place}` twice", text.value);
                 let problem = Diagnostic::error(Code::DuplicateName, detail)
                     .label(text.span, "again here")
-                    .label(first.span.clone(), "first here");
+                    .label(first.clone(), "first here");
                 problems.push(problem.help("remove one of them"));
             } else {
+                seen.insert(text.value.clone(), text.span.clone());
                 texts.push(text);
             }
         }

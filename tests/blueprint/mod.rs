@@ -16,6 +16,7 @@ use gov::diagnostic::Code;
 use gov::diagnostic::Diagnostics;
 use gov::diagnostic::Source;
 use gov::model::value::Value;
+use proptest::prelude::*;
 
 use crate::golden;
 
@@ -152,5 +153,44 @@ fn g1_right_blueprints_pass_silently() {
         let again = Source::new(source.name.clone(), formatted.clone());
         assert_eq!(rendered(judge(&again)), "", "{} formatted", path.display());
         assert_eq!(fmt::format(&again).unwrap(), formatted, "{}", path.display());
+    }
+}
+
+/// What a blueprint is broken with.
+const PIECES: &[&str] =
+    &["", "\"", "[", "]", "${", "}", "\n", "=", ".", "é", "for_each = [1]\n", "-1", "{"];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// However a blueprint is broken, it is judged without a panic, and every place that is named
+    /// lies between characters of the text.
+    #[test]
+    fn broken_blueprints_are_judged_calmly(
+        which in any::<prop::sample::Index>(),
+        cuts in prop::collection::vec(
+            (
+                any::<prop::sample::Index>(),
+                0usize..12,
+                prop::sample::select(PIECES),
+            ),
+            1..4,
+        ),
+    ) {
+        let paths = golden::files(&golden::folder("blueprint/right"), "toml");
+        let mut text: Vec<char> = golden::read(&paths[which.index(paths.len())]).chars().collect();
+        for (at, length, instead) in cuts {
+            let at = at.index(text.len());
+            let end = (at + length).min(text.len());
+            text.splice(at..end, instead.chars());
+        }
+        let text: String = text.into_iter().collect();
+        let source = Source::new("broken.toml", text.clone());
+        for diagnostic in judge(&source).iter() {
+            for (span, _) in &diagnostic.spans {
+                prop_assert!(text.get(span.range.0..span.range.1).is_some(), "{}", diagnostic);
+            }
+        }
+        let _ = fmt::format(&source);
     }
 }

@@ -71,6 +71,12 @@ pub trait Scope {
     /// The whole value: of a resource an object, a list of objects under `count`, a map of objects
     /// under `for_each`; of `count` and `each` and iterators an object. `None` where there is no such thing.
     fn value(&self, reference: &Reference) -> Option<Value>;
+
+    /// What was probably meant by a reference that has no value, as written in an expression.
+    fn nearest(&self, reference: &Reference) -> Option<String> {
+        let _ = reference;
+        None
+    }
 }
 
 impl Template {
@@ -189,7 +195,8 @@ fn reference(steps: &[String], is_iterator: &dyn Fn(&str) -> bool) -> Option<(Re
         ["each", ..] => (Reference::Each, 1),
         ["data", kind, name, ..] => (Reference::Resource(ResourceName::data(*kind, *name)), 3),
         [kind, name, ..] => (Reference::Resource(ResourceName::managed(*kind, *name)), 2),
-        _ => return None,
+        [word] => (Reference::Iterator((*word).into()), 1),
+        [] => return None,
     })
 }
 
