@@ -36,31 +36,33 @@ const TYPES: [InputType; 6] = [
 const KEYS: [&str; 8] =
     ["type", "description", "default", "one_of", "min", "max", "pattern", "sensitive"];
 
-/// Reads and checks one declaration. `None` where its type is not known.
-pub(super) fn read(
-    name: &str,
-    entry: &Entry,
-    problems: &mut Diagnostics,
-) -> Option<InputDeclaration> {
+/// Reads and checks one declaration. One that is too broken still declares the name, so that
+/// nobody is told besides that it is undeclared.
+pub(super) fn read(name: &str, entry: &Entry, problems: &mut Diagnostics) -> InputDeclaration {
     let place = format!("inputs.{name}");
-    let table = entry.item.table(&place, problems)?;
-    table.refuse_unknown(&place, &KEYS, problems);
-    let help = "state one of string, integer, number, bool, list, map";
-    let ty = table.required(&place, "type", help, problems);
-    let ty = ty.and_then(|entry| input_type(&place, &entry.item, problems));
-    let mut reading = Reading { place, table, problems };
-    let declaration = InputDeclaration {
+    let mut declaration = InputDeclaration {
         span: entry.item.span.clone(),
-        ty: ty?,
-        description: reading.text("description").unwrap_or_default(),
-        sensitive: reading.bool("sensitive").unwrap_or(false),
+        ty: InputType::String,
+        description: String::new(),
         default: None,
         one_of: Vec::new(),
         min: None,
         max: None,
         pattern: None,
+        sensitive: false,
     };
-    Some(reading.bounds(declaration))
+    let Some(table) = entry.item.table(&place, problems) else { return declaration };
+    table.refuse_unknown(&place, &KEYS, problems);
+    let help = "state one of string, integer, number, bool, list, map";
+    let ty = table.required(&place, "type", help, problems);
+    let ty = ty.and_then(|entry| input_type(&place, &entry.item, problems));
+    let mut reading = Reading { place, table, problems };
+    declaration.description = reading.text("description").unwrap_or_default();
+    declaration.sensitive = reading.bool("sensitive").unwrap_or(false);
+    match ty {
+        Some(ty) => reading.bounds(InputDeclaration { ty, ..declaration }),
+        None => declaration,
+    }
 }
 
 fn input_type(place: &str, item: &Item, problems: &mut Diagnostics) -> Option<InputType> {

@@ -1,9 +1,9 @@
 //! Blueprints: environments as code, in TOML whose strings are templates.
 //!
-//! This floor reads text and nothing else: [`parse`] makes a [`Blueprint`] with every place kept,
-//! [`resolve`] checks what can be checked without values, [`inputs`] checks what was given, and
-//! [`body`] evaluates attributes when their inputs are known. [`fmt`] lays the text out in its
-//! normal form. It opens no file and knows no provider.
+//! This floor reads text and nothing else: it opens no file and knows no provider. [`parse`] makes
+//! a [`Blueprint`] with every place kept, [`resolve`] checks what can be checked without values,
+//! [`inputs`] checks what was given, and [`body`] evaluates attributes when their inputs are known.
+//! [`fmt`] lays the text out in its normal form. Start with [`load`].
 
 pub mod body;
 mod declaration;
@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use crate::blueprint::expr::Template;
+use crate::blueprint::resolve::Resolved;
+use crate::diagnostic::Diagnostics;
 use crate::diagnostic::Source;
 use crate::diagnostic::Span;
 use crate::model::address::ResourceName;
@@ -46,6 +48,26 @@ pub const POLICIES: &[&str] = &["baseline"];
 
 /// Providers that are part of gov: a type with one of these prefixes needs no declaration.
 pub const BUILTIN_PROVIDERS: &[&str] = &["local", "random", "sim", "tls"];
+
+/// Parses and resolves: the entry for everybody who needs a whole blueprint.
+///
+/// # Errors
+/// All that both find wrong, at once.
+pub fn load(source: &Source) -> Result<(Blueprint, Resolved, Diagnostics), Diagnostics> {
+    let (blueprint, mut problems) = parse::attempt(source);
+    let Some(blueprint) = blueprint else { return Err(problems) };
+    match resolve::resolve(&blueprint) {
+        Ok((resolved, warnings)) => {
+            problems.extend(warnings);
+            let ((blueprint, resolved), warnings) = problems.into_result((blueprint, resolved))?;
+            Ok((blueprint, resolved, warnings))
+        }
+        Err(more) => {
+            problems.extend(more);
+            Err(problems)
+        }
+    }
+}
 
 /// Something with its place in the source.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -57,11 +57,20 @@ const SECTIONS: [&str; 10] = [
 /// # Errors
 /// Everything that is wrong, as far as one section alone can show it.
 pub fn parse(source: &Source) -> Result<(Blueprint, Diagnostics), Diagnostics> {
+    match attempt(source) {
+        (Some(blueprint), problems) => problems.into_result(blueprint),
+        (None, problems) => Err(problems),
+    }
+}
+
+/// Reads as much as can be read. With errors among the problems, the blueprint declares whatever
+/// names stand in the text, and is good for nothing but finding more errors.
+pub(super) fn attempt(source: &Source) -> (Option<Blueprint>, Diagnostics) {
     let mut problems = Diagnostics::new();
-    let Some(root) = tree::read(source, &mut problems) else { return Err(problems) };
+    let Some(root) = tree::read(source, &mut problems) else { return (None, problems) };
     root.refuse_unknown("", &SECTIONS, &mut problems);
     let blueprint = Sections { source, root: &root, problems: &mut problems }.read();
-    problems.into_result(blueprint)
+    (Some(blueprint), problems)
 }
 
 /// Whether text may name something; says so in `problems` where it may not.
@@ -173,9 +182,8 @@ impl Sections<'_> {
         let entries = self.named("inputs", "an input");
         let mut inputs = BTreeMap::new();
         for (name, entry) in entries {
-            if let Some(declared) = declaration::read(&name, &entry, self.problems) {
-                inputs.insert(name, declared);
-            }
+            let declared = declaration::read(&name, &entry, self.problems);
+            inputs.insert(name, declared);
         }
         inputs
     }

@@ -45,11 +45,11 @@ pub(super) fn read(
         for (name, entry) in &names.entries {
             let place = format!("{place}.{name}");
             let mut wrong = Diagnostics::new();
-            let Some(table) = entry.item.table(&place, &mut wrong) else {
-                let help = format!("a block is written `[{section}.{kind}.NAME]`");
-                problems.extend(wrong.iter().cloned().map(|p| p.help(help.clone())).collect());
-                continue;
-            };
+            // What is no block still declares the name: references to it are no further error.
+            let empty = Table { span: entry.item.span.clone(), entries: BTreeMap::new() };
+            let table = entry.item.table(&place, &mut wrong).unwrap_or(&empty);
+            let help = format!("a block is written `[{section}.{kind}.NAME]`");
+            problems.extend(wrong.iter().cloned().map(|p| p.help(help.clone())).collect());
             check_name(name, &entry.key, "a block", problems);
             let name = ResourceName { mode, kind: kind.clone(), name: name.clone() };
             let block = Reading { place, mode, table, problems }.block(&name, entry);

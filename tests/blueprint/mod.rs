@@ -10,8 +10,7 @@ use gov::blueprint::Blueprint;
 use gov::blueprint::fmt;
 use gov::blueprint::inputs;
 use gov::blueprint::inputs::Given;
-use gov::blueprint::parse::parse;
-use gov::blueprint::resolve::resolve;
+use gov::blueprint::load;
 use gov::diagnostic::Code;
 use gov::diagnostic::Diagnostics;
 use gov::diagnostic::Source;
@@ -54,21 +53,15 @@ fn source(path: &Path) -> Source {
     Source::new(name, golden::read(path))
 }
 
-/// Parses, resolves and settles the inputs; everything that is said of it, warnings too.
+/// Loads and settles the inputs; everything that is said of it, warnings too.
 fn judge(source: &Source) -> Diagnostics {
-    let mut said = Diagnostics::new();
-    match parse(source) {
-        Err(problems) => said.extend(problems),
-        Ok((blueprint, warnings)) => {
-            said.extend(warnings);
-            match resolve(&blueprint) {
-                Ok((_, warnings)) => said.extend(warnings),
-                Err(problems) => said.extend(problems),
-            }
+    match load(source) {
+        Err(problems) => problems,
+        Ok((blueprint, _, mut said)) => {
             settle(source, &blueprint, &mut said);
+            said
         }
     }
-    said
 }
 
 fn settle(source: &Source, blueprint: &Blueprint, said: &mut Diagnostics) {
