@@ -3,7 +3,7 @@
 //! Order, comments and the spelling of every key and value stay; only the space between them
 //! changes: nothing in front of a line, one space around `=`, one blank line between tables, lists
 //! that were on several lines one item a line. Formatting twice changes nothing more. Nothing is
-//! said here of what the text means: any TOML can be formatted. Start with [`format`].
+//! said here of what the text means: any TOML can be formatted. Start with [`format()`].
 
 use std::collections::BTreeMap;
 use std::ops::Range;
