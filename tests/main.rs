@@ -1,3 +1,6 @@
-//! The one test executable.
+//! The one test executable: linking several costs seconds on every edit.
 
-mod provider;
+#[cfg(test)]
+mod blueprint;
+#[cfg(test)]
+mod golden;

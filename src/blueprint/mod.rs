@@ -1,19 +1,30 @@
 //! Blueprints: environments as code, in TOML whose strings are templates.
 //!
-//! This floor reads text and nothing else: [`parse`] makes a [`Blueprint`] with every place kept,
-//! [`resolve`] checks what can be checked without values, [`inputs`] checks what was given, and
-//! [`body`] evaluates attributes when their inputs are known. It opens no file and knows no provider.
+//! This floor reads text and nothing else: it opens no file and knows no provider. [`parse`] makes
+//! a [`Blueprint`] with every place kept, [`resolve`] checks what can be checked without values,
+//! [`inputs`] checks what was given, and [`body`] evaluates attributes when their inputs are known.
+//! [`fmt`] lays the text out in its normal form. Start with [`load`].
 
 pub mod body;
+mod declaration;
+pub mod endpoint;
 pub mod expr;
+pub mod fmt;
 pub mod inputs;
+mod limits;
+mod node;
 pub mod parse;
+mod provider_source;
 pub mod resolve;
+mod resource;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use crate::blueprint::expr::Template;
+use crate::blueprint::resolve::Resolved;
+use crate::diagnostic::Diagnostics;
 use crate::diagnostic::Source;
 use crate::diagnostic::Span;
 use crate::model::address::ResourceName;
@@ -28,8 +39,35 @@ pub const BLUEPRINT_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// The most blocks a blueprint may have; instances are bounded by its limits instead.
 pub const BLOCKS_MAX: usize = 20_000;
 
-/// How deep tables and lists may nest.
+/// How deep tables and lists may nest. Provider schemas reach some ten levels; the bound keeps
+/// every walk over a blueprint far from the end of its stack.
 pub const NESTING_MAX: usize = 32;
+
+/// Policies that a blueprint may require by name. `baseline` ships with gov.
+pub const POLICIES: &[&str] = &["baseline"];
+
+/// Providers that are part of gov: a type with one of these prefixes needs no declaration.
+pub const BUILTIN_PROVIDERS: &[&str] = &["local", "random", "sim", "tls"];
+
+/// Parses and resolves: the entry for everybody who needs a whole blueprint.
+///
+/// # Errors
+/// All that both find wrong, at once.
+pub fn load(source: &Source) -> Result<(Blueprint, Resolved, Diagnostics), Diagnostics> {
+    let (blueprint, mut problems) = parse::attempt(source);
+    let Some(blueprint) = blueprint else { return Err(problems) };
+    match resolve::resolve(&blueprint) {
+        Ok((resolved, warnings)) => {
+            problems.extend(warnings);
+            let ((blueprint, resolved), warnings) = problems.into_result((blueprint, resolved))?;
+            Ok((blueprint, resolved, warnings))
+        }
+        Err(more) => {
+            problems.extend(more);
+            Err(problems)
+        }
+    }
+}
 
 /// Something with its place in the source.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -165,7 +203,7 @@ pub struct ProviderDeclaration {
     pub source: String,
     /// A version constraint, for providers that have versions.
     pub version: Option<String>,
-    /// Its configuration.
+    /// `[providers.NAME.config]`: its configuration.
     pub config: Body,
 }
 
@@ -232,7 +270,8 @@ pub enum Node {
     List(Vec<Spanned<Node>>),
     /// A table.
     Map(BTreeMap<String, Spanned<Node>>),
-    /// A table in an array of tables that stands for as many as `for_each` has items.
+    /// A block that stands for as many as `for_each` has items; alone or in a list, it yields items
+    /// of a list.
     Repeated(Box<Repeated>),
 }
 
