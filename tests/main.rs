@@ -4,3 +4,5 @@
 mod blueprint;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod provider;

@@ -2,20 +2,39 @@
 //!
 //! `hcl-edit` parses and keeps the places; everything else is ours, since values may be unknown
 //! and sensitive in every node, arithmetic is exact and checked, and every evaluation pays from a
-//! bounded fuel. Nothing here reads a clock, a file or a random source. Start with [`Template`].
+//! bounded fuel. Nothing here reads a clock, a file or a random source. Start with [`Template`],
+//! then `evaluate`; the functions of the language are a table in [`functions`].
+
+mod access;
+mod ast;
+mod convert;
+mod evaluate;
+mod fuel;
+pub mod functions;
+mod literal;
+mod operator;
+mod parse;
+#[cfg(test)]
+mod properties;
+mod repeat;
+mod root;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod text;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-
+use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
-use crate::diagnostic::Code;
-use crate::diagnostic::Diagnostic;
+pub use crate::blueprint::expr::fuel::Fuel;
+use crate::blueprint::expr::ast::Node;
 use crate::diagnostic::Diagnostics;
 use crate::diagnostic::Source;
 use crate::diagnostic::Span;
 use crate::model::address::ResourceName;
-use crate::model::address::is_identifier;
 use crate::model::value::Value;
 
 /// What an evaluation may spend: about one unit for each node visited and each item produced.
@@ -25,6 +44,10 @@ pub const FUEL: u64 = 1_000_000;
 /// How deep expressions may nest, in parsing and in evaluation.
 pub const EXPRESSION_DEPTH_MAX: usize = 64;
 
+/// The most bytes of expression in one string, text around and between not counted. The longest
+/// expressions in real blueprints have some hundreds.
+pub const EXPRESSION_BYTES_MAX: usize = 32 * 1024;
+
 /// The longest text an evaluation may produce, in bytes.
 pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
 
@@ -32,19 +55,7 @@ pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Template {
     span: Span,
-    parts: Vec<Part>,
-}
-
-#[derive(Clone, Debug)]
-enum Part {
-    Text(String),
-    Path(Vec<String>, Span),
-}
-
-/// Whether text has expressions or escapes in it.
-#[must_use]
-pub fn is_template(text: &str) -> bool {
-    text.contains("${") || text.contains("%{")
+    root: Arc<Node>,
 }
 
 /// What an expression refers to outside itself.
@@ -66,6 +77,21 @@ pub enum Reference {
     Iterator(String),
 }
 
+/// As written in an expression.
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Input(name) => write!(f, "input.{name}"),
+            Self::Local(name) => write!(f, "local.{name}"),
+            Self::Env(name) => write!(f, "env.{name}"),
+            Self::Resource(name) => write!(f, "{name}"),
+            Self::Count => f.write_str("count"),
+            Self::Each => f.write_str("each"),
+            Self::Iterator(name) => f.write_str(name),
+        }
+    }
+}
+
 /// Values of what expressions refer to.
 pub trait Scope {
     /// The whole value: of a resource an object, a list of objects under `count`, a map of objects
@@ -80,134 +106,52 @@ pub trait Scope {
 }
 
 impl Template {
-    /// Where it stands.
+    /// Parses the decoded `text` of the TOML string at `literal` in `source`, quotes included.
+    ///
+    /// Text without `${` and `%{` is a template too and evaluates to itself.
+    ///
+    /// # Errors
+    /// Everything that is wrong without looking at values, each with its place inside the string.
+    pub fn parse(source: &Source, literal: Range<usize>, text: &str) -> Result<Self, Diagnostics> {
+        let root = parse::parse(source, literal.clone(), text)?;
+        Ok(Self { span: Span::new(source, literal), root: Arc::new(root) })
+    }
+
+    /// Where it stands: the whole string with its quotes.
     #[must_use]
     pub fn span(&self) -> &Span {
         &self.span
     }
 
-    /// Parses the text of a string literal.
+    /// Everything it refers to, with the place of each mention, in the order of the text.
     ///
-    /// # Errors
-    /// [`Code::ExpressionSyntax`].
-    pub fn parse(source: &Source, literal: Range<usize>, text: &str) -> Result<Self, Diagnostics> {
-        let span = Span::new(source, literal.clone());
-        let token = source.text.get(literal.clone()).unwrap_or("");
-        let mut parts = Vec::new();
-        let mut rest = text;
-        let mut from = 0;
-        while let Some((front, tail)) = rest.split_once("${") {
-            if let Some(escaped) = front.strip_suffix('$') {
-                parts.push(Part::Text(format!("{escaped}${{")));
-                rest = tail;
-                continue;
-            }
-            parts.push(Part::Text(front.to_owned()));
-            let wrong = || {
-                Diagnostic::error(Code::ExpressionSyntax, "expected a path and `}`")
-                    .at(span.clone())
-            };
-            let (path, tail) = tail.split_once('}').ok_or_else(wrong)?;
-            let steps: Vec<String> = path.trim().split('.').map(str::to_owned).collect();
-            if !steps.iter().all(|step| is_identifier(step)) {
-                return Err(wrong().into());
-            }
-            let start = token.get(from..).and_then(|t| t.find(path)).map_or(0, |at| from + at);
-            from = start + path.len();
-            let place = literal.start + start..literal.start + from;
-            parts.push(Part::Path(steps, Span::new(source, place)));
-            rest = tail;
-        }
-        parts.push(Part::Text(rest.to_owned()));
-        parts.retain(|part| !matches!(part, Part::Text(text) if text.is_empty()));
-        Ok(Self { span, parts })
-    }
-
-    /// Everything it refers to, with the place of each mention.
+    /// A root among `iterators` is one; another with a member is a resource. A word that is
+    /// neither a resource nor bound by a `for` comes as [`Reference::Iterator`] as well, for that
+    /// is all it could be.
     #[must_use]
     pub fn references(&self, iterators: &BTreeSet<String>) -> Vec<(Reference, Span)> {
-        self.parts
-            .iter()
-            .filter_map(|part| match part {
-                Part::Path(steps, span) => {
-                    let is_iterator = |name: &str| iterators.contains(name);
-                    reference(steps, &is_iterator).map(|(found, _)| (found, span.clone()))
-                }
-                Part::Text(_) => None,
-            })
-            .collect()
+        let place = |(from, to)| Span::new(&self.span.source, from..to);
+        let found = root::references(&self.root, iterators);
+        found.into_iter().map(|(reference, at)| (reference, place(at))).collect()
     }
 
     /// Its value. A template that is one expression and nothing else keeps that expression's type.
     ///
+    /// What depends on unknown values is unknown, and what is known stays true whatever they turn
+    /// out to be. What depends on sensitive values is sensitive.
+    ///
     /// # Errors
-    /// Everything that is wrong, each with its place inside the string.
+    /// Everything that is wrong, each with its place inside the string. No sensitive value is in it.
     pub fn evaluate(&self, scope: &dyn Scope, fuel: &mut Fuel) -> Result<Value, Diagnostics> {
-        let is_iterator = |name: &str| scope.value(&Reference::Iterator(name.into())).is_some();
-        let mut values = Vec::new();
-        for part in &self.parts {
-            fuel.0 = fuel.0.saturating_sub(1);
-            match part {
-                Part::Text(text) => values.push(Value::string(text.clone())),
-                Part::Path(steps, span) => {
-                    let undeclared = || {
-                        Diagnostic::error(Code::UnknownReference, steps.join(".")).at(span.clone())
-                    };
-                    let (reference, taken) =
-                        reference(steps, &is_iterator).ok_or_else(undeclared)?;
-                    let mut value = scope.value(&reference).ok_or_else(undeclared)?;
-                    for step in steps.iter().skip(taken) {
-                        if value.is_unknown() {
-                            break;
-                        }
-                        let missing = || {
-                            Diagnostic::error(Code::MissingMember, step.clone()).at(span.clone())
-                        };
-                        value = value.get(step).cloned().ok_or_else(missing)?;
-                    }
-                    values.push(value);
-                }
-            }
-        }
-        let sensitive = values.iter().any(Value::contains_sensitive);
-        if let [only] = values.as_slice() {
-            return Ok(only.clone());
-        }
-        if values.iter().any(Value::is_unknown) {
-            return Ok(Value::unknown().with_sensitive(sensitive));
-        }
-        let text = |value: &Value| match value.as_number() {
-            Some(number) => number.to_string(),
-            None => value.as_str().unwrap_or_default().to_owned(),
-        };
-        Ok(Value::string(values.iter().map(text).collect::<String>()).with_sensitive(sensitive))
+        evaluate::evaluate(&self.root, &self.span.source, scope, fuel)
     }
 }
 
-fn reference(steps: &[String], is_iterator: &dyn Fn(&str) -> bool) -> Option<(Reference, usize)> {
-    let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
-    Some(match steps.as_slice() {
-        [root, ..] if is_iterator(root) => (Reference::Iterator((*root).into()), 1),
-        ["input", name, ..] => (Reference::Input((*name).into()), 2),
-        ["local", name, ..] => (Reference::Local((*name).into()), 2),
-        ["env", name, ..] => (Reference::Env((*name).into()), 2),
-        ["count", ..] => (Reference::Count, 1),
-        ["each", ..] => (Reference::Each, 1),
-        ["data", kind, name, ..] => (Reference::Resource(ResourceName::data(*kind, *name)), 3),
-        [kind, name, ..] => (Reference::Resource(ResourceName::managed(*kind, *name)), 2),
-        [word] => (Reference::Iterator((*word).into()), 1),
-        [] => return None,
-    })
-}
-
-/// What is left to spend.
-#[derive(Clone, Debug)]
-pub struct Fuel(u64);
-
-impl Default for Fuel {
-    fn default() -> Self {
-        Self(FUEL)
-    }
+/// Whether text has anything in it that a template changes: `${`, `%{` and their escapes `$${`
+/// and `%%{`. Other text is a literal.
+#[must_use]
+pub fn is_template(text: &str) -> bool {
+    text.contains("${") || text.contains("%{")
 }
 
 /// A scope of plain maps, for tests and for evaluations without resources.
@@ -218,10 +162,15 @@ impl Scope for MapScope {
     fn value(&self, reference: &Reference) -> Option<Value> {
         self.0.get(reference).cloned()
     }
+
+    fn nearest(&self, reference: &Reference) -> Option<String> {
+        let known: Vec<String> = self.0.keys().map(ToString::to_string).collect();
+        let wrong = reference.to_string();
+        crate::model::schema::nearest(&wrong, known.iter().map(String::as_str)).map(str::to_owned)
+    }
 }
 
 /// Names that begin a reference and so cannot be resource types.
 pub fn reserved_roots() -> BTreeSet<&'static str> {
-    ["input", "local", "env", "data", "count", "each", "provider", "self", "path", "var", "module"]
-        .into()
+    ["input", "local", "env", "data", "count", "each", "provider", "self", "path", "var", "module"].into()
 }
