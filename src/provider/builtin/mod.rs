@@ -9,6 +9,7 @@
 
 pub(crate) mod draft;
 pub(crate) mod kept;
+pub mod local;
 pub mod random;
 pub mod tls;
 
