@@ -24,6 +24,7 @@ use crate::model::event::Draft;
 use crate::model::event::Event;
 use crate::model::event::FreezeScope;
 use crate::model::event::Holder;
+use crate::model::event::Leaf;
 use crate::model::event::Recorded;
 use crate::model::id::EnvironmentId;
 use crate::model::id::LeaseId;
@@ -188,6 +189,16 @@ pub struct HistoryQuery {
     pub since: Option<Timestamp>,
 }
 
+impl HistoryQuery {
+    /// Whether an event of this leaf is asked for.
+    #[must_use]
+    pub fn admits(&self, leaf: &Leaf) -> bool {
+        let environment = self.environment.is_none() || leaf.env == self.environment;
+        let kind = self.kinds.is_empty() || self.kinds.contains(&leaf.kind.as_str());
+        environment && kind && self.since.is_none_or(|since| leaf.time >= since)
+    }
+}
+
 /// Keeps the journal and answers from it.
 ///
 /// Every implementation passes the same conformance suite. Calls may come concurrently; appends of
@@ -273,6 +284,14 @@ pub enum StoreError {
     /// A batch that no correct program appends. A bug.
     #[error("{0}. This is a bug in gov.")]
     Illegal(String),
+}
+
+/// Why a batch was not turned into a frame.
+fn refused(error: codec::CodecError) -> StoreError {
+    match error {
+        codec::CodecError::TooLarge(why) => StoreError::Unavailable(why),
+        other => StoreError::Illegal(other.to_string()),
+    }
 }
 
 /// What a freeze covers, read from a ledger.

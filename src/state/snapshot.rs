@@ -27,6 +27,7 @@ use crate::model::plan::Plan;
 use crate::model::plan::PlanKind;
 use crate::model::plan::StepId;
 use crate::model::sealed::SealedValue;
+use crate::state::Stream;
 
 /// Where an environment is in its life.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -166,6 +167,36 @@ impl Snapshot {
         })
     }
 
+    /// Takes in what a batch holds of one environment, moving its revisions once.
+    ///
+    /// # Errors
+    /// [`TransitionError`] where an event may not follow; whatever was begun must be dropped.
+    pub fn follow(
+        current: &mut Option<Self>,
+        id: EnvironmentId,
+        batch: &[Recorded],
+    ) -> Result<(), TransitionError> {
+        let (mut resources, mut life) = (false, false);
+        for recorded in batch.iter().filter(|recorded| recorded.leaf.env == Some(id)) {
+            for stream in Stream::moved_by(&recorded.event, Some(id), "") {
+                resources |= matches!(stream, Stream::Resources(_));
+                life |= matches!(stream, Stream::Life(_));
+            }
+            match current.as_mut() {
+                Some(snapshot) => snapshot.apply(recorded)?,
+                // A request may be refused before the environment it is for exists.
+                None if matches!(recorded.event, Event::DecisionRecorded { .. }) => {}
+                None => *current = Some(Self::begin(id, recorded)?),
+            }
+        }
+        if let Some(snapshot) = current {
+            let moved = |revision: u64, by: bool| revision.saturating_add(u64::from(by));
+            snapshot.resources_revision = moved(snapshot.resources_revision, resources);
+            snapshot.life_revision = moved(snapshot.life_revision, life);
+        }
+        Ok(())
+    }
+
     /// Whether its life has an end that has passed.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
@@ -202,6 +233,9 @@ impl Snapshot {
         match event {
             Event::EnvironmentCreated { .. } => refuse(event, "the environment exists"),
             Event::EnvironmentChanged { record } => {
+                if record.name != self.record.name {
+                    return refuse(event, "an environment keeps its name");
+                }
                 self.record = (**record).clone();
                 Ok(())
             }
@@ -237,6 +271,10 @@ impl Snapshot {
                 if !self.resources.is_empty() || !self.uncertain.is_empty() {
                     return refuse(event, "it still has resources");
                 }
+                // Nothing but a lease may follow an end, so a run still open could never close.
+                if self.run.is_some() {
+                    return refuse(event, "a run is open");
+                }
                 self.phase = Phase::Ended(recorded.leaf.time);
             }
             _ => return refuse(event, "the life is not what the event says"),
@@ -248,8 +286,8 @@ impl Snapshot {
         match &recorded.event {
             Event::LeaseTaken { lease, token, holder, from } => {
                 let held = self.lease.as_ref().map(|lease| lease.lease);
-                if held.is_some() && held != *from {
-                    return refuse(&recorded.event, "somebody else holds the lease");
+                if held != *from {
+                    return refuse(&recorded.event, "the lease is not held by whom the event says");
                 }
                 self.lease = Some(Lease {
                     lease: *lease,
@@ -276,9 +314,12 @@ impl Snapshot {
                 if self.run.is_some() {
                     return refuse(event, "another run is open");
                 }
+                if plan.environment != self.id {
+                    return refuse(event, "the plan is another environment's");
+                }
                 self.reaping |= plan.kind == PlanKind::Reap;
                 for record in &plan.gone {
-                    self.resources.remove(&record.address);
+                    self.drop_resource(&record.address);
                 }
                 self.run = Some(OpenRun {
                     run: *run,
@@ -320,6 +361,12 @@ impl Snapshot {
         let Some(open) = self.run.as_mut().filter(|open| open.run == intent.run) else {
             return refuse(event, "that run is not open");
         };
+        let index = usize::try_from(intent.step.0).unwrap_or(usize::MAX);
+        let step = open.plan.steps.get(index).filter(|step| step.id == intent.step);
+        let change = step.and_then(|step| open.plan.change_of(step));
+        if change.is_none_or(|change| change.address != intent.address) {
+            return refuse(event, "the plan has no such step for that resource");
+        }
         match open.steps.get(&intent.step) {
             Some(StepState::Intended(_)) => return refuse(event, "the step is under way"),
             Some(StepState::Succeeded) => return refuse(event, "the step has succeeded"),
@@ -348,6 +395,9 @@ impl Snapshot {
             |error: &String| StepState::Failed { error: error.clone(), attempts: intent.attempt };
         let state = match settled {
             Settled::Present { record, deposed, error } => {
+                if record.address != *address || record.object.is_none() {
+                    return refuse(event, "what is present has an object and its own address");
+                }
                 put(&mut self.resources, record, deposed.as_ref());
                 error.as_ref().map_or(StepState::Succeeded, failed)
             }
@@ -369,9 +419,14 @@ impl Snapshot {
     fn remove(&mut self, address: &Address, deposed: Option<&String>) {
         remove(&mut self.resources, address, deposed);
         if !self.resources.contains_key(address) {
-            self.held.remove(address);
-            self.accepted.remove(address);
+            self.drop_resource(address);
         }
+    }
+
+    fn drop_resource(&mut self, address: &Address) -> bool {
+        self.held.remove(address);
+        self.accepted.remove(address);
+        self.resources.remove(address).is_some()
     }
 
     fn apply_resource(&mut self, event: &Event) -> Result<(), TransitionError> {
@@ -389,33 +444,20 @@ impl Snapshot {
                 if exists {
                     return refuse(event, "the resource exists");
                 }
+                if record.object.is_none() {
+                    return refuse(event, "what is imported has an object");
+                }
                 self.uncertain.remove(&record.address);
                 put(&mut self.resources, record, None);
             }
             Event::ResourceForgotten { address, .. } => {
-                let known = self.resources.remove(address).is_some();
+                let known = self.drop_resource(address);
                 let uncertain = self.uncertain.remove(address).is_some();
                 if !known && !uncertain {
                     return refuse(event, "there is no such resource");
                 }
-                self.held.remove(address);
-                self.accepted.remove(address);
             }
-            Event::ResourceMoved { from, to, .. } => {
-                if self.resources.contains_key(to) {
-                    return refuse(event, "the new address is taken");
-                }
-                let Some(mut record) = self.resources.remove(from) else {
-                    return refuse(event, "there is no such resource");
-                };
-                record.address = to.clone();
-                self.resources.insert(to.clone(), record);
-                for other in self.resources.values_mut() {
-                    if other.dependencies.contains(&from.resource) {
-                        other.dependencies.insert(to.resource.clone());
-                    }
-                }
-            }
+            Event::ResourceMoved { from, to, .. } => return self.rename(event, from, to),
             Event::ResourcesHeld { addresses, .. } => {
                 let known = |address: &&Address| self.resources.contains_key(*address);
                 let held: Vec<Address> = addresses.iter().filter(known).cloned().collect();
@@ -426,6 +468,37 @@ impl Snapshot {
                 accepted.extend(attributes.iter().cloned());
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn rename(
+        &mut self,
+        event: &Event,
+        from: &Address,
+        to: &Address,
+    ) -> Result<(), TransitionError> {
+        if self.resources.contains_key(to) || self.uncertain.contains_key(to) {
+            return refuse(event, "the new address is taken");
+        }
+        if self.uncertain.contains_key(from) {
+            return refuse(event, "the resource has an outcome that nobody knows");
+        }
+        let Some(mut record) = self.resources.remove(from) else {
+            return refuse(event, "there is no such resource");
+        };
+        record.address = to.clone();
+        self.resources.insert(to.clone(), record);
+        for other in self.resources.values_mut() {
+            if other.dependencies.contains(&from.resource) {
+                other.dependencies.insert(to.resource.clone());
+            }
+        }
+        if self.held.remove(from) {
+            self.held.insert(to.clone());
+        }
+        if let Some(attributes) = self.accepted.remove(from) {
+            self.accepted.insert(to.clone(), attributes);
         }
         Ok(())
     }

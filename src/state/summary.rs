@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use crate::model::address::Address;
 use crate::model::cost::Cost;
+use crate::model::environment::EnvironmentRecord;
 use crate::model::environment::Identity;
+use crate::model::environment::ResourceRecord;
 use crate::model::event::Event;
 use crate::model::event::FreezeScope;
 use crate::model::event::Holder;
@@ -66,8 +68,12 @@ pub struct Summary {
     pub grace: Duration,
     /// When it ended, once it has.
     pub ended: Option<Timestamp>,
-    /// What exists, or may exist.
+    /// What exists.
     pub addresses: BTreeSet<Address>,
+    /// Of these, the ones without a current object: only objects put aside are left of them.
+    pub bare: BTreeSet<Address>,
+    /// The keys of objects put aside, by resource.
+    pub deposed: BTreeMap<Address, BTreeSet<String>>,
     /// Resources kept past its end.
     pub held: BTreeSet<Address>,
     /// Resources with an outcome that nobody knows.
@@ -127,8 +133,10 @@ pub struct Globals {
     pub reaper: Option<Heartbeat>,
     /// The time of the newest event.
     pub last: Option<Timestamp>,
-    /// Revisions of streams that belong to no environment.
-    pub revisions: Vec<(GlobalStream, u64)>,
+    /// Revisions of streams that belong to no environment. There is one for every name and every
+    /// approval ever used, so an index keeps them one by one and not in this record.
+    #[serde(skip)]
+    pub revisions: BTreeMap<GlobalStream, u64>,
 }
 
 /// A stream that belongs to no environment, in the form the index keeps.
@@ -178,20 +186,14 @@ impl Ledger {
         let of = |id: &EnvironmentId, pick: fn(&Summary) -> u64| {
             self.environments.get(id).map_or(0, pick)
         };
-        let global = |wanted: GlobalStream| {
-            let found = self.globals.revisions.iter().find(|(stream, _)| *stream == wanted);
-            found.map_or(0, |(_, revision)| *revision)
-        };
         match stream {
             Stream::Resources(id) => of(id, |summary| summary.resources_revision),
             Stream::Life(id) => of(id, |summary| summary.life_revision),
             Stream::Lease(id) => of(id, |summary| summary.lease_revision),
-            Stream::Name(name) => global(GlobalStream::Name(name.clone())),
-            Stream::Freeze => global(GlobalStream::Freeze),
-            Stream::Budget(budget) => global(GlobalStream::Budget(budget.clone())),
-            Stream::Approval(id) => global(GlobalStream::Approval(id.clone())),
-            Stream::Reaper => global(GlobalStream::Reaper),
-            Stream::Decisions | Stream::Store => 0,
+            other => {
+                let global = GlobalStream::of(other);
+                global.and_then(|g| self.globals.revisions.get(&g).copied()).unwrap_or(0)
+            }
         }
     }
 
@@ -220,67 +222,62 @@ impl Ledger {
         Ok(())
     }
 
-    /// Takes in a batch, moving each stream it touches by one.
+    /// Whether a batch may follow. Costs what the batch is long, however large the ledger is.
     ///
     /// # Errors
-    /// [`StoreError::Illegal`] for a batch that may not follow; the ledger must be dropped then.
-    pub fn apply(&mut self, batch: &[Recorded]) -> Result<(), StoreError> {
+    /// [`StoreError::Illegal`].
+    pub fn validate(&self, batch: &[Recorded]) -> Result<(), StoreError> {
+        let mut trial = Trial::new(self);
+        batch.iter().try_for_each(|recorded| trial.follow(recorded))
+    }
+
+    /// Takes in a batch, moving each stream it touches by one; answers with these streams.
+    ///
+    /// # Errors
+    /// [`StoreError::Illegal`] for a batch that may not follow; the ledger is unchanged then.
+    pub fn apply(&mut self, batch: &[Recorded]) -> Result<BTreeSet<Stream>, StoreError> {
+        self.validate(batch)?;
         let mut touched: BTreeSet<Stream> = BTreeSet::new();
         for recorded in batch {
             let environment = recorded.leaf.env;
             let name = environment.and_then(|id| self.environments.get(&id));
-            let name = name.map_or(String::new(), |summary| summary.name.clone());
-            touched.extend(Stream::moved_by(&recorded.event, environment, &name));
-            self.apply_one(recorded)?;
+            let name = name.map_or("", |summary| summary.name.as_str());
+            touched.extend(Stream::moved_by(&recorded.event, environment, name));
+            self.take_in(recorded);
             self.globals.last = self.globals.last.max(Some(recorded.leaf.time));
         }
-        for stream in touched {
+        for stream in &touched {
             self.advance(stream);
         }
-        Ok(())
+        Ok(touched)
     }
 
-    fn advance(&mut self, stream: Stream) {
-        let global = match stream {
-            Stream::Resources(id) => {
-                return self.summary_mut(id, |summary| &mut summary.resources_revision);
+    fn advance(&mut self, stream: &Stream) {
+        match stream {
+            Stream::Resources(id) => self.advance_in(id, |summary| &mut summary.resources_revision),
+            Stream::Life(id) => self.advance_in(id, |summary| &mut summary.life_revision),
+            Stream::Lease(id) => self.advance_in(id, |summary| &mut summary.lease_revision),
+            other => {
+                if let Some(global) = GlobalStream::of(other) {
+                    let revision = self.globals.revisions.entry(global).or_insert(0);
+                    *revision = revision.saturating_add(1);
+                }
             }
-            Stream::Life(id) => return self.summary_mut(id, |summary| &mut summary.life_revision),
-            Stream::Lease(id) => {
-                return self.summary_mut(id, |summary| &mut summary.lease_revision);
-            }
-            Stream::Name(name) => GlobalStream::Name(name),
-            Stream::Freeze => GlobalStream::Freeze,
-            Stream::Budget(budget) => GlobalStream::Budget(budget),
-            Stream::Approval(id) => GlobalStream::Approval(id),
-            Stream::Reaper => GlobalStream::Reaper,
-            Stream::Decisions | Stream::Store => return,
-        };
-        match self.globals.revisions.iter_mut().find(|(stream, _)| *stream == global) {
-            Some((_, revision)) => *revision = revision.saturating_add(1),
-            None => self.globals.revisions.push((global, 1)),
         }
     }
 
-    fn summary_mut(&mut self, id: EnvironmentId, pick: fn(&mut Summary) -> &mut u64) {
-        if let Some(summary) = self.environments.get_mut(&id) {
+    fn advance_in(&mut self, id: &EnvironmentId, pick: fn(&mut Summary) -> &mut u64) {
+        if let Some(summary) = self.environments.get_mut(id) {
             let revision = pick(summary);
             *revision = revision.saturating_add(1);
         }
     }
 
-    fn apply_one(&mut self, recorded: &Recorded) -> Result<(), StoreError> {
-        let illegal = |why: &str| {
-            let kind = recorded.event.type_name();
-            Err(StoreError::Illegal(format!("event {kind} may not follow: {why}")))
-        };
+    /// Takes in an event that has been found legal.
+    fn take_in(&mut self, recorded: &Recorded) {
+        let time = recorded.leaf.time;
         match (&recorded.event, recorded.leaf.env) {
-            (Event::StoreCreated { store }, _) => {
-                if self.globals.store.is_some() {
-                    return illegal("the store exists");
-                }
-                self.globals.store = Some(*store);
-            }
+            (Event::StoreCreated { store }, _) => self.globals.store = Some(*store),
             (Event::Frozen { scope, reason }, _) => {
                 self.globals.frozen.retain(|(frozen, _)| frozen != scope);
                 self.globals.frozen.push((*scope, reason.clone()));
@@ -289,38 +286,124 @@ impl Ledger {
                 self.globals.frozen.retain(|(frozen, _)| frozen != scope);
             }
             (Event::ReaperRan { held, failed, .. }, _) => {
-                let time = recorded.leaf.time;
                 self.globals.reaper = Some(Heartbeat { time, held: *held, failed: *failed });
             }
             (Event::EnvironmentCreated { record }, Some(id)) => {
-                if self.names.contains_key(&record.name) || self.environments.contains_key(&id) {
-                    return illegal("the name or the id is taken");
-                }
                 self.names.insert(record.name.clone(), id);
-                self.environments.insert(id, Summary::begin(id, recorded.leaf.time, record));
+                self.environments.insert(id, Summary::begin(id, time, record));
             }
-            (Event::DecisionRecorded { .. }, _) => {}
             (event, Some(id)) => {
-                let Some(summary) = self.environments.get_mut(&id) else {
-                    return illegal("there is no such environment");
-                };
-                summary.apply(event, recorded.leaf.time);
+                let Some(summary) = self.environments.get_mut(&id) else { return };
+                summary.apply(event, time);
                 if summary.ended.is_some() && self.names.get(&summary.name) == Some(&id) {
                     self.names.remove(&summary.name);
                 }
             }
-            (_, None) => return illegal("it belongs to an environment"),
+            (_, None) => {}
         }
-        Ok(())
+    }
+}
+
+/// What a batch has changed so far of what decides whether its next event may follow. The rest is
+/// looked up in the ledger, which stays as it is.
+struct Trial<'a> {
+    ledger: &'a Ledger,
+    store: bool,
+    created: BTreeMap<EnvironmentId, &'a str>,
+    names: BTreeMap<&'a str, bool>,
+    tokens: BTreeMap<EnvironmentId, u64>,
+}
+
+impl<'a> Trial<'a> {
+    fn new(ledger: &'a Ledger) -> Self {
+        Self {
+            ledger,
+            store: ledger.globals.store.is_some(),
+            created: BTreeMap::new(),
+            names: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+        }
+    }
+
+    fn follow(&mut self, recorded: &'a Recorded) -> Result<(), StoreError> {
+        let kind = recorded.event.type_name();
+        let illegal =
+            |why: &str| Err(StoreError::Illegal(format!("event {kind} may not follow: {why}")));
+        let creates = matches!(recorded.event, Event::StoreCreated { .. });
+        if creates == self.store {
+            return illegal(if creates { "the store exists" } else { "there is no store yet" });
+        }
+        self.store = true;
+        let known = |trial: &Self, id: &EnvironmentId| {
+            trial.created.contains_key(id) || trial.ledger.environments.contains_key(id)
+        };
+        match (&recorded.event, recorded.leaf.env) {
+            (
+                Event::StoreCreated { .. }
+                | Event::Frozen { .. }
+                | Event::Unfrozen { .. }
+                | Event::ReaperRan { .. }
+                | Event::DecisionRecorded { .. },
+                _,
+            ) => Ok(()),
+            (_, None) => illegal("it belongs to an environment"),
+            (Event::EnvironmentCreated { record }, Some(id)) => {
+                if self.is_taken(&record.name) || known(self, &id) {
+                    return illegal("the name or the id is taken");
+                }
+                self.names.insert(&record.name, true);
+                self.created.insert(id, &record.name);
+                Ok(())
+            }
+            (_, Some(id)) if !known(self, &id) => illegal("there is no such environment"),
+            (Event::EnvironmentEnded { .. }, Some(id)) => {
+                let summary = self.ledger.environments.get(&id);
+                let name = self.created.get(&id).copied();
+                if let Some(name) = name.or(summary.map(|summary| summary.name.as_str())) {
+                    self.names.insert(name, false);
+                }
+                Ok(())
+            }
+            (Event::LeaseTaken { token, .. }, Some(id)) => {
+                let summary = self.ledger.environments.get(&id);
+                let last = summary.map_or(0, |summary| summary.token_last);
+                let last = self.tokens.get(&id).copied().unwrap_or(last);
+                if *token <= last {
+                    return illegal("a token must be larger than any before");
+                }
+                self.tokens.insert(id, *token);
+                Ok(())
+            }
+            (_, Some(_)) => Ok(()),
+        }
+    }
+
+    fn is_taken(&self, name: &str) -> bool {
+        self.names.get(name).copied().unwrap_or_else(|| self.ledger.names.contains_key(name))
+    }
+}
+
+impl GlobalStream {
+    /// The form the index keeps of a stream, where it belongs to no environment and is counted.
+    #[must_use]
+    pub fn of(stream: &Stream) -> Option<Self> {
+        Some(match stream {
+            Stream::Name(name) => Self::Name(name.clone()),
+            Stream::Freeze => Self::Freeze,
+            Stream::Budget(budget) => Self::Budget(budget.clone()),
+            Stream::Approval(id) => Self::Approval(id.clone()),
+            Stream::Reaper => Self::Reaper,
+            Stream::Resources(_)
+            | Stream::Life(_)
+            | Stream::Lease(_)
+            | Stream::Decisions
+            | Stream::Store => return None,
+        })
     }
 }
 
 impl Summary {
-    fn begin(
-        id: EnvironmentId,
-        created: Timestamp,
-        record: &crate::model::environment::EnvironmentRecord,
-    ) -> Self {
+    fn begin(id: EnvironmentId, created: Timestamp, record: &EnvironmentRecord) -> Self {
         Self {
             id,
             name: record.name.clone(),
@@ -333,6 +416,8 @@ impl Summary {
             grace: record.limits.ttl.grace.unwrap_or(Duration::ZERO),
             ended: None,
             addresses: BTreeSet::new(),
+            bare: BTreeSet::new(),
+            deposed: BTreeMap::new(),
             held: BTreeSet::new(),
             uncertain: BTreeSet::new(),
             cost: None,
@@ -380,39 +465,85 @@ impl Summary {
                 self.uncertain.insert(intent.address.clone());
             }
             Event::StepSettled { address, settled, .. } => self.settle(address, settled),
-            Event::ResourceObserved { address, object: None } => self.drop_resource(address),
+            Event::ResourceObserved { address, object: None } => self.remove(address, None),
+            Event::ResourceObserved { address, object: Some(_) } => {
+                self.bare.remove(address);
+            }
             Event::ResourceImported { record, .. } => {
-                self.addresses.insert(record.address.clone());
                 self.uncertain.remove(&record.address);
+                self.put(record, None);
             }
-            Event::ResourceForgotten { address, .. } => self.drop_resource(address),
-            Event::ResourceMoved { from, to, .. } => {
-                self.drop_resource(from);
-                self.addresses.insert(to.clone());
+            Event::ResourceForgotten { address, .. } => {
+                self.uncertain.remove(address);
+                self.drop_resource(address);
             }
-            Event::ResourcesHeld { addresses, .. } => self.held.extend(addresses.iter().cloned()),
+            Event::ResourceMoved { from, to, .. } => self.rename(from, to),
+            Event::ResourcesHeld { addresses, .. } => {
+                self.held.extend(addresses.intersection(&self.addresses).cloned());
+            }
             _ => {}
         }
     }
 
     fn settle(&mut self, address: &Address, settled: &Settled) {
         match settled {
-            Settled::Present { .. } => {
-                self.uncertain.remove(address);
-                self.addresses.insert(address.clone());
+            Settled::Present { record, deposed, .. } => self.put(record, deposed.as_ref()),
+            Settled::Absent { deposed } => self.remove(address, deposed.as_ref()),
+            Settled::Refused { .. } => {}
+            Settled::Unknown { .. } => return,
+        }
+        self.uncertain.remove(address);
+    }
+
+    fn put(&mut self, record: &ResourceRecord, deposed: Option<&String>) {
+        let address = &record.address;
+        let keys: BTreeSet<String> = if self.addresses.insert(address.clone()) {
+            record.deposed.keys().cloned().collect()
+        } else if self.bare.remove(address) {
+            BTreeSet::new()
+        } else {
+            deposed.cloned().into_iter().collect()
+        };
+        if !keys.is_empty() {
+            self.deposed.entry(address.clone()).or_default().extend(keys);
+        }
+    }
+
+    fn remove(&mut self, address: &Address, deposed: Option<&String>) {
+        if !self.addresses.contains(address) {
+            return;
+        }
+        match deposed {
+            Some(key) => {
+                if let Some(keys) = self.deposed.get_mut(address) {
+                    keys.remove(key);
+                }
+                self.deposed.retain(|_, keys| !keys.is_empty());
             }
-            // Refused: nothing changed. An object put aside is gone: the current one stays.
-            Settled::Refused { .. } | Settled::Absent { deposed: Some(_) } => {
-                self.uncertain.remove(address);
+            None => {
+                self.bare.insert(address.clone());
             }
-            Settled::Absent { deposed: None } => self.drop_resource(address),
-            Settled::Unknown { .. } => {}
+        }
+        if self.bare.contains(address) && !self.deposed.contains_key(address) {
+            self.drop_resource(address);
+        }
+    }
+
+    fn rename(&mut self, from: &Address, to: &Address) {
+        for set in [&mut self.addresses, &mut self.bare, &mut self.held] {
+            if set.remove(from) {
+                set.insert(to.clone());
+            }
+        }
+        if let Some(keys) = self.deposed.remove(from) {
+            self.deposed.insert(to.clone(), keys);
         }
     }
 
     fn drop_resource(&mut self, address: &Address) {
         self.addresses.remove(address);
+        self.bare.remove(address);
+        self.deposed.remove(address);
         self.held.remove(address);
-        self.uncertain.remove(address);
     }
 }
