@@ -202,7 +202,9 @@ impl Kind {
     fn governance(self) -> Governance {
         let reason = match self {
             Self::Command => "runs on this machine, which is paid for already",
-            Self::Directory | Self::File => "lies on this machine's disk, which is paid for already",
+            Self::Directory | Self::File => {
+                "lies on this machine's disk, which is paid for already"
+            }
             Self::Process => "runs on this machine, which is paid for already",
         };
         let runs = matches!(self, Self::Command | Self::Process);

@@ -1,0 +1,3 @@
+//! Providers, driven through their contract.
+
+mod local;
