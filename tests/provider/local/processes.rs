@@ -206,6 +206,25 @@ fn supervisor(spec: &std::path::Path, stem: &str) -> std::process::Child {
 }
 
 #[test]
+fn a_process_outlives_who_started_it() {
+    let world = World::new();
+    let spec = specification(&world, &world.marker(), "echo $$ > pid; exec sleep 60");
+    let script = "\"$0\" __supervise --spec \"$1\" > /dev/null &";
+    let mut parent = std::process::Command::new("/bin/sh");
+    parent.args(["-c", script, env!("CARGO_BIN_EXE_gov")]).arg(spec);
+    assert!(parent.env("GOV_MARKER", world.marker()).status().unwrap().success());
+    let command = pid_in(&world, "pid");
+    let members = [("command", texts(&["sleep", "60"]))];
+    let Finding::Found(object) = world.find("local_process", &world.marker(), &members) else {
+        panic!("it runs and is not found");
+    };
+    let session = rustix::process::getsid(rustix::process::Pid::from_raw(command)).unwrap();
+    assert_eq!(session.as_raw_pid(), number(&object, "pid"), "a session of its own");
+    world.delete("local_process", &object).unwrap();
+    assert!(!is_alive(command));
+}
+
+#[test]
 fn a_withdrawn_start_never_happens() {
     let world = World::new();
     let spec = specification(&world, &world.marker(), "touch started");
