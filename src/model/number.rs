@@ -15,6 +15,9 @@ use bigdecimal::num_bigint::BigInt;
 /// text made of digits is an attack on memory, not a number anyone provisions with.
 const DIGITS_MAX: i64 = 400;
 
+/// Characters of text that are looked at: every number within the bound is written in fewer.
+const TEXT_CHARS_MAX: usize = 1000;
+
 /// Digits kept by a division whose result does not end.
 const DIVISION_DIGITS: i64 = 40;
 
@@ -43,6 +46,9 @@ impl Number {
     /// [`NumberError::Syntax`] for anything else, [`NumberError::TooLarge`] beyond the digit bound.
     pub fn parse(text: &str) -> Result<Self, NumberError> {
         let trimmed = text.trim();
+        if trimmed.len() > TEXT_CHARS_MAX {
+            return Err(NumberError::TooLarge);
+        }
         let mantissa_chars =
             |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E');
         if trimmed.is_empty() || !trimmed.chars().all(mantissa_chars) {

@@ -134,7 +134,8 @@ impl Evaluator<'_> {
             Kind::List(_) | Kind::Set(_) => {
                 let detail = format!("{} has no member `{name}`.", capital(value.kind_name()));
                 let failure = self.failure(place, Code::MissingMember, detail);
-                let help = format!("Take it of each item with `[*].{name}`, or of one: `[0].{name}`.");
+                let help =
+                    format!("Take it of each item with `[*].{name}`, or of one: `[0].{name}`.");
                 return Err(failure.help(help));
             }
             _ => format!("{} has no member `{name}`.", capital(value.kind_name())),

@@ -88,12 +88,13 @@ fn convert_same(a: &Value, b: &Value) -> bool {
 }
 
 fn all_equal(mut pairs: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    pairs.try_fold(Some(true), |so_far, pair| match pair {
-        Some(false) => Err(()),
-        Some(true) => Ok(so_far),
-        None => Ok(None),
-    })
-    .unwrap_or(Some(false))
+    pairs
+        .try_fold(Some(true), |so_far, pair| match pair {
+            Some(false) => Err(()),
+            Some(true) => Ok(so_far),
+            None => Ok(None),
+        })
+        .unwrap_or(Some(false))
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! An expression sits inside a TOML string with escapes, trimmed newlines and line-ending
 //! backslashes, and a diagnostic must point at the bytes that somebody wrote. The map is built by
 //! walking the token beside its decoded value; it does not decode and does not judge the token,
-//! which the TOML parser has already accepted. Where both do not agree the whole token is the place.
+//! which the TOML parser has already accepted. Where both do not agree, the place is the whole
+//! token.
 
 use std::ops::Range;
 
@@ -155,10 +156,11 @@ mod tests {
     /// The source bytes that the decoded `needle` maps to.
     fn place(token: &str, needle: &str) -> String {
         let source = format!("key = {token} # end");
-        let text = toml::from_str::<toml::Table>(&source).unwrap()["key"].as_str().unwrap().to_owned();
+        let text =
+            toml::from_str::<toml::Table>(&source).unwrap()["key"].as_str().unwrap().to_owned();
         let map = OffsetMap::new(&source, 6..6 + token.len(), &text);
         let start = text.find(needle).unwrap();
-        source[map.range(start..start + needle.len())].to_owned()
+        source.get(map.range(start..start + needle.len())).unwrap().to_owned()
     }
 
     #[test]

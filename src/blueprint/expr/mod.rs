@@ -29,8 +29,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use crate::blueprint::expr::fuel::Fuel;
 use crate::blueprint::expr::ast::Node;
+pub use crate::blueprint::expr::fuel::Fuel;
 use crate::diagnostic::Diagnostics;
 use crate::diagnostic::Source;
 use crate::diagnostic::Span;
@@ -95,7 +95,8 @@ impl fmt::Display for Reference {
 /// Values of what expressions refer to.
 pub trait Scope {
     /// The whole value: of a resource an object, a list of objects under `count`, a map of objects
-    /// under `for_each`; of `count` and `each` and iterators an object. `None` where there is no such thing.
+    /// under `for_each`; of `count` and `each` and iterators an object. `None` where there is no
+    /// such thing.
     fn value(&self, reference: &Reference) -> Option<Value>;
 
     /// What was probably meant by a reference that has no value, as written in an expression.
@@ -141,7 +142,8 @@ impl Template {
     /// out to be. What depends on sensitive values is sensitive.
     ///
     /// # Errors
-    /// Everything that is wrong, each with its place inside the string. No sensitive value is in it.
+    /// Everything that is wrong, each with its place inside the string, without any sensitive
+    /// value.
     pub fn evaluate(&self, scope: &dyn Scope, fuel: &mut Fuel) -> Result<Value, Diagnostics> {
         evaluate::evaluate(&self.root, &self.span.source, scope, fuel)
     }
@@ -172,5 +174,6 @@ impl Scope for MapScope {
 
 /// Names that begin a reference and so cannot be resource types.
 pub fn reserved_roots() -> BTreeSet<&'static str> {
-    ["input", "local", "env", "data", "count", "each", "provider", "self", "path", "var", "module"].into()
+    ["input", "local", "env", "data", "count", "each", "provider", "self", "path", "var", "module"]
+        .into()
 }

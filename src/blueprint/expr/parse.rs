@@ -91,10 +91,7 @@ fn too_deep() -> String {
     format!("The expression nests deeper than {EXPRESSION_DEPTH_MAX} levels.")
 }
 
-fn syntax_error(
-    text: &str,
-    error: &hcl_edit::parser::Error,
-) -> (Range<usize>, Code, String) {
+fn syntax_error(text: &str, error: &hcl_edit::parser::Error) -> (Range<usize>, Code, String) {
     let start = text.floor_char_boundary(error.location().offset());
     let width = text.get(start..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
     let range = start..start + width;

@@ -29,10 +29,19 @@ const CASES: u32 = 1_500;
 /// Names of inputs that may be unknown; values of several kinds stand behind each.
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
+/// Expressions without parts; `x` is bound around every generated expression.
+const WORDS: [&str; 9] = ["null", "true", "false", "\"\"", "\"a\"", "[]", "{}", "x", "x"];
+
+/// Pieces that the parser and the scan before it must survive in any order.
+const TOKENS: [&str; 46] = [
+    "${", "}", "%{", "if ", "for ", "endif", "endfor", "else", "in ", "~", "\"", "(", ")", "[",
+    "]", "{", "=>", "=", ":", "...", ".", "*", "?", "<<A\n", "\nA\n", "\\", "$", "%", "input", "a",
+    "é", "1", "1e9", "-", "!", "==", "&&", ",", " ", "\n", "#", "/*", "*/", "::", "<<-A\n", "x",
+];
+
 fn scope(values: &[Value]) -> MapScope {
-    let pair = |(name, value): (&&str, &Value)| {
-        (Reference::Input((*name).to_owned()), value.clone())
-    };
+    let pair =
+        |(name, value): (&&str, &Value)| (Reference::Input((*name).to_owned()), value.clone());
     MapScope(NAMES.iter().zip(values).map(pair).collect::<BTreeMap<_, _>>())
 }
 
@@ -101,15 +110,15 @@ fn expression() -> BoxedStrategy<String> {
     let leaf = prop_oneof![
         4 => proptest::sample::select(&NAMES[..]).prop_map(|name| format!("input.{name}")),
         1 => (-2_i64..9).prop_map(|number| number.to_string()),
-        1 => proptest::sample::select(&["null", "true", "false", "\"\"", "\"a\"", "[]", "{}", "x", "x"][..])
-            .prop_map(str::to_owned),
+        1 => proptest::sample::select(&WORDS[..]).prop_map(str::to_owned),
     ];
     let names: Vec<&'static str> = reference().map(|doc| doc.name).collect();
     leaf.prop_recursive(4, 24, 3, move |e| {
         let operators = &["+", "-", "*", "/", "%", "==", "!=", "<", ">=", "&&", "||"][..];
         let two = (e.clone(), e.clone());
         let three = (e.clone(), e.clone(), e.clone());
-        let call = (proptest::sample::select(names.clone()), proptest::collection::vec(e.clone(), 0..4));
+        let call =
+            (proptest::sample::select(names.clone()), proptest::collection::vec(e.clone(), 0..4));
         prop_oneof![
             3 => (two.clone(), proptest::sample::select(operators))
                 .prop_map(|((a, b), operator)| format!("({a} {operator} {b})")),
@@ -188,11 +197,7 @@ proptest! {
 
     #[test]
     fn arbitrary_tokens_never_panic(
-        tokens in proptest::collection::vec(proptest::sample::select(&[
-            "${", "}", "%{", "if ", "for ", "endif", "endfor", "else", "in ", "~", "\"", "(", ")",
-            "[", "]", "{", "=>", "=", ":", "...", ".", "*", "?", "<<A\n", "\nA\n", "\\", "$", "%",
-            "input", "a", "é", "1", "1e9", "-", "!", "==", "&&", ",", " ", "\n", "#", "/*", "*/", "::",
-        ][..]), 0..24),
+        tokens in proptest::collection::vec(proptest::sample::select(&TOKENS[..]), 0..24),
     ) {
         let _ = run(&tokens.concat(), &scope(&[]));
         let _ = run(&format!("${{{}}}", tokens.concat()), &scope(&[]));
@@ -214,12 +219,14 @@ proptest! {
         let after = run(&text, &scope(&whole));
         match (before, after) {
             (Ok(before), Ok(after)) => {
-                prop_assert!(refines(&before, &after), "{text}\n{partly:?}\n{whole:?}\n{before:?}\n{after:?}");
+                let story = format!("{text}\n{partly:?}\n{whole:?}\n{before:?}\n{after:?}");
+                prop_assert!(refines(&before, &after), "{story}");
                 let plain = partly.iter().chain(&whole).all(|value| !hides(value));
-                prop_assert!(!plain || covers(&before, &after), "{text}\n{partly:?}\n{before:?}\n{after:?}");
+                prop_assert!(!plain || covers(&before, &after), "{story}");
             }
             (Err(before), Ok(after)) => {
-                prop_assert!(is_too_expensive(&before), "{text}\n{partly:?}\n{before:?}\n{after:?}");
+                let story = format!("{text}\n{partly:?}\n{whole:?}\n{before:?}\n{after:?}");
+                prop_assert!(is_too_expensive(&before), "{story}");
             }
             _ => {}
         }

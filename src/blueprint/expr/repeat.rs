@@ -53,11 +53,8 @@ impl Evaluator<'_> {
     pub fn for_each(&mut self, repeat: &For, place: Place) -> Outcome {
         let collection = self.value(&repeat.collection)?;
         let items = self.items(collection, repeat.collection.place)?;
-        let mut gathered = Gathered {
-            sensitive: items.sensitive,
-            unsettled: !items.known,
-            ..Gathered::default()
-        };
+        let mut gathered =
+            Gathered { sensitive: items.sensitive, unsettled: !items.known, ..Gathered::default() };
         let mut failed: Option<Failure> = None;
         for (key, item) in items.pairs {
             self.pay(place, 1)?;

@@ -12,6 +12,7 @@ use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::Diagnostics;
 use crate::diagnostic::Source;
+use crate::diagnostic::Span;
 use crate::model::address::ResourceName;
 use crate::model::value::Value;
 use crate::model::value::same;
@@ -55,10 +56,7 @@ fn scope() -> MapScope {
             Reference::Resource(ResourceName::data("aws_subnet", "all")),
             Value::list(subnets.to_vec()),
         ),
-        (
-            Reference::Local("loose".into()),
-            Value::set(vec![Value::unknown(), Value::unknown()]),
-        ),
+        (Reference::Local("loose".into()), Value::set(vec![Value::unknown(), Value::unknown()])),
     ]))
 }
 
@@ -98,10 +96,13 @@ fn text_is(template: &str, wanted: &str) {
     assert_eq!(got.as_str(), Some(wanted), "{template}");
 }
 
+fn text_of(span: &Span) -> &str {
+    span.source.text.get(span.range.0..span.range.1).unwrap()
+}
+
 /// The bytes of the source that a diagnostic points at.
 fn pointed(diagnostic: &Diagnostic) -> &str {
-    let (span, _) = &diagnostic.spans[0];
-    &span.source.text[span.range.0..span.range.1]
+    text_of(&diagnostic.spans[0].0)
 }
 
 #[test]
@@ -115,7 +116,10 @@ fn operators_bind_as_in_hcl() {
     yields("(1 + 2) * 3", "9");
     yields("true ? false ? 1 : 2 : 3", "2");
     yields("0.1 + 0.2 == 0.3", "true");
-    yields("100000000000000000000000000000000000001 - 1", "100000000000000000000000000000000000000");
+    yields(
+        "100000000000000000000000000000000000001 - 1",
+        "100000000000000000000000000000000000000",
+    );
 }
 
 #[test]
@@ -327,10 +331,8 @@ fn references_are_found_with_their_places() {
     let text = "é ${input.a + [for x in local.b : x.y + rule.value][0]} \
                 ${aws_vpc.main.id} ${data.t.n[count.index]} ${each.key} ${lone} ${env.owner}";
     let found = parse(text).unwrap().references(&BTreeSet::from(["rule".to_owned()]));
-    let found: Vec<(String, &str)> = found
-        .iter()
-        .map(|(r, span)| (r.to_string(), &span.source.text[span.range.0..span.range.1]))
-        .collect();
+    let found: Vec<(String, &str)> =
+        found.iter().map(|(r, span)| (r.to_string(), text_of(span))).collect();
     let want = [
         ("input.a", "input.a"),
         ("local.b", "local.b"),
@@ -366,7 +368,11 @@ fn roots_mean_what_is_declared() {
 fn functions_that_do_not_exist_have_a_way_out() {
     fails("uper(\"a\")", "E003", "Did you mean `upper`?");
     fails("timestamp()", "E003", "clock");
-    fails("provider::aws::arn_parse(1)", "E003", "`provider::aws::arn_parse` is a function of a provider");
+    fails(
+        "provider::aws::arn_parse(1)",
+        "E003",
+        "`provider::aws::arn_parse` is a function of a provider",
+    );
     fails("upper()", "E004", "is called with 0 arguments");
     fails("upper(1, 2)", "E004", "`upper(text)`");
     fails("upper(1...)", "E004", "`...` needs a list");
@@ -391,8 +397,18 @@ fn diagnostics_point_into_the_string() {
 #[test]
 fn hostile_nesting_is_refused_without_recursion() {
     for (open, close) in [
-        ("(", ")"), ("[", "]"), ("{a=", "}"), ("f(", ")"), ("a[", "]"), ("\"${", "}\""), ("-", ""),
-        ("!", ""), ("[for a in b:", "]"), ("a?", ":b"), ("a?b:", ""), ("1+", ""),
+        ("(", ")"),
+        ("[", "]"),
+        ("{a=", "}"),
+        ("f(", ")"),
+        ("a[", "]"),
+        ("\"${", "}\""),
+        ("-", ""),
+        ("!", ""),
+        ("[for a in b:", "]"),
+        ("a?", ":b"),
+        ("a?b:", ""),
+        ("1+", ""),
     ] {
         let text = format!("${{{}1{}}}", open.repeat(100_000), close.repeat(100_000));
         let problems = parse(&text).unwrap_err();
@@ -407,14 +423,26 @@ fn hostile_nesting_is_refused_without_recursion() {
 #[test]
 fn what_is_allowed_to_nest_fits_the_stack() {
     for (open, close) in [
-        ("(", ")"), ("[", "]"), ("{a=", "}"), ("abs(", ")"), ("\"${", "}\""), ("-", ""),
-        ("[for a in [1]:", "]"), ("{for a in [1]: a=>", "}"), ("true?", ":2"), ("true?1:", ""),
-        ("try(", ")"), ("[1][", "-1]"),
+        ("(", ")"),
+        ("[", "]"),
+        ("{a=", "}"),
+        ("abs(", ")"),
+        ("\"${", "}\""),
+        ("-", ""),
+        ("[for a in [1]:", "]"),
+        ("{for a in [1]: a=>", "}"),
+        ("true?", ":2"),
+        ("true?1:", ""),
+        ("try(", ")"),
+        ("[1][", "-1]"),
     ] {
         for depth in [10, 20, 30, 40, 50, 60] {
             let text = format!("${{{}1{}}}", open.repeat(depth), close.repeat(depth));
             if let Err(problems) = evaluate(&text, &scope()) {
-                assert!(problems.iter().all(|p| p.code == Code::TooExpensive), "{open} {problems:?}");
+                assert!(
+                    problems.iter().all(|p| p.code == Code::TooExpensive),
+                    "{open} {problems:?}"
+                );
             } else {
                 assert!(depth < 64);
             }

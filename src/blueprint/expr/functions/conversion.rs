@@ -52,7 +52,9 @@ pub const FUNCTIONS: &[Function] = &[
         sentence: "The value as a bool, where it is one or is the text `true` or `false`.",
         example: "tobool(\"true\")",
         result: "true",
-        body: Body::Strict(|call| primitive(call, "a bool", |v| convert::truth(v).map(Value::bool))),
+        body: Body::Strict(|call| {
+            primitive(call, "a bool", |v| convert::truth(v).map(Value::bool))
+        }),
     },
     Function {
         name: "tolist",
@@ -121,10 +123,7 @@ fn primitive(
     conversion(&value).ok_or_else(|| needs(0, what, &value))
 }
 
-fn collection(
-    call: &mut Arguments<'_>,
-    make: fn(Vec<Value>) -> Value,
-) -> Result<Value, Problem> {
+fn collection(call: &mut Arguments<'_>, make: fn(Vec<Value>) -> Value) -> Result<Value, Problem> {
     let value = call.take(0);
     match value.kind() {
         Kind::Null => Ok(value),

@@ -67,7 +67,9 @@ pub const FUNCTIONS: &[Function] = &[
         body: Body::Strict(|call| {
             let text = call.text(0)?;
             call.pay(text.len() / 16)?;
-            Ok(Value::string(Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect::<String>()))
+            Ok(Value::string(
+                Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect::<String>(),
+            ))
         }),
     },
     Function {

@@ -88,11 +88,7 @@ struct Verb {
     letter: char,
 }
 
-fn render(
-    call: &mut Arguments<'_>,
-    pattern: &str,
-    values: &[&Value],
-) -> Result<Value, Problem> {
+fn render(call: &mut Arguments<'_>, pattern: &str, values: &[&Value]) -> Result<Value, Problem> {
     let mut made = Text::default();
     let mut rest = pattern;
     let mut next = 0;
@@ -169,9 +165,8 @@ fn write_verb(
     value: &Value,
     into: &mut Text,
 ) -> Result<(), Problem> {
-    let wrong = |what: &str| {
-        Problem::Argument(index, format!("needs {what} for `%{}`", verb.letter))
-    };
+    let wrong =
+        |what: &str| Problem::Argument(index, format!("needs {what} for `%{}`", verb.letter));
     let number = || convert::number(value).ok_or_else(|| wrong("a number"));
     let whole = || {
         let number = convert::number(value).filter(Number::is_integer);
@@ -251,12 +246,7 @@ fn fixed(number: &Number, precision: usize) -> Option<String> {
     Some(if precision == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{behind}") })
 }
 
-fn pad(
-    call: &mut Arguments<'_>,
-    verb: &Verb,
-    body: &str,
-    into: &mut Text,
-) -> Result<(), Problem> {
+fn pad(call: &mut Arguments<'_>, verb: &Verb, body: &str, into: &mut Text) -> Result<(), Problem> {
     let missing = verb.width.saturating_sub(body.chars().count());
     let numeric = matches!(verb.letter, 'd' | 'f' | 'x' | 'X' | 'o' | 'b');
     if verb.minus {
@@ -285,13 +275,19 @@ mod tests {
         yields("format(\"[%5s|%-5s|%.2s]\", \"é\", \"b\", \"xyz\")", "\"[    é|b    |xy]\"");
         yields("format(\"%+d % d %05d\", 1, 2, -3)", "\"+1  2 -0003\"");
         yields("format(\"%x %X %o %b %x\", 255, 255, 8, 5, \"hi\")", "\"ff FF 10 101 6869\"");
-        yields("format(\"%v %v %q %t\", [1, \"a\"], null, \"a\", true)", "\"[1,\\\"a\\\"] null \\\"a\\\" true\"");
+        yields(
+            "format(\"%v %v %q %t\", [1, \"a\"], null, \"a\", true)",
+            "\"[1,\\\"a\\\"] null \\\"a\\\" true\"",
+        );
         yields("format(\"%[2]s %[1]s\", \"a\", \"b\")", "\"b a\"");
     }
 
     #[test]
     fn decimals_round_exactly() {
-        yields("format(\"%.1f %.0f %f %.2f\", 0.25, 2.5, -1.5, -0.001)", "\"0.3 3 -1.500000 0.00\"");
+        yields(
+            "format(\"%.1f %.0f %f %.2f\", 0.25, 2.5, -1.5, -0.001)",
+            "\"0.3 3 -1.500000 0.00\"",
+        );
     }
 
     #[test]

@@ -325,9 +325,9 @@ impl Arguments<'_> {
 
     /// Takes the argument at a position; null where none was given.
     fn take(&mut self, index: usize) -> Value {
-        self.values.get_mut(index).map_or_else(Value::null, |value| {
-            std::mem::replace(value, Value::null())
-        })
+        self.values
+            .get_mut(index)
+            .map_or_else(Value::null, |value| std::mem::replace(value, Value::null()))
     }
 
     /// Takes the arguments from a position on.

@@ -106,7 +106,12 @@ fn host(call: &mut Arguments<'_>) -> Result<Value, Problem> {
     let number = call.integer(1)?;
     let wide = u128::from(number.unsigned_abs());
     let mask = network.host_mask();
-    let offset = if number < 0 { mask.checked_add(1).map_or_else(|| Some(u128::MAX - wide + 1), |size| size.checked_sub(wide)) } else { Some(wide) };
+    let offset = if number < 0 {
+        mask.checked_add(1)
+            .map_or_else(|| Some(u128::MAX - wide + 1), |size| size.checked_sub(wide))
+    } else {
+        Some(wide)
+    };
     match offset.filter(|offset| *offset <= mask) {
         Some(offset) => Ok(Value::string(network.address(network.first | offset))),
         None => Err(Problem::Argument(1, "does not fit into the network".to_owned())),
@@ -175,13 +180,13 @@ mod tests {
         yields("cidrhost(\"::/0\", -1)", "\"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff\"");
         yields("cidrnetmask(\"::/0\")", "\"::\"");
         yields("cidrnetmask(\"10.0.0.0/32\")", "\"255.255.255.255\"");
-        yields("cidrsubnet(\"fd00:fd12:3456:7890::/56\", 16, 162)", "\"fd00:fd12:3456:7800:a200::/72\"");
+        yields(
+            "cidrsubnet(\"fd00:fd12:3456:7890::/56\", 16, 162)",
+            "\"fd00:fd12:3456:7800:a200::/72\"",
+        );
         yields("cidrsubnet(\"::/0\", 0, 0)", "\"::/0\"");
         yields("cidrsubnet(\"0.0.0.0/0\", 32, 4294967295)", "\"255.255.255.255/32\"");
-        yields(
-            "cidrsubnets(\"fd00::/48\", 16, 4)",
-            "[\"fd00::/64\", \"fd00:0:0:1000::/52\"]",
-        );
+        yields("cidrsubnets(\"fd00::/48\", 16, 4)", "[\"fd00::/64\", \"fd00:0:0:1000::/52\"]");
         yields("cidrsubnets(\"0.0.0.0/0\", 1, 1)", "[\"0.0.0.0/1\", \"128.0.0.0/1\"]");
     }
 

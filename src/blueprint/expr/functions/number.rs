@@ -1,12 +1,12 @@
 //! Functions of numbers. All arithmetic is exact or an error.
 
+use crate::blueprint::expr::convert;
 use crate::blueprint::expr::functions::Arguments;
 use crate::blueprint::expr::functions::Body;
 use crate::blueprint::expr::functions::Function;
 use crate::blueprint::expr::functions::Problem;
 use crate::blueprint::expr::functions::deep;
 use crate::blueprint::expr::functions::needs;
-use crate::blueprint::expr::convert;
 use crate::model::number::Number;
 use crate::model::number::NumberError;
 use crate::model::value::Value;
@@ -122,7 +122,7 @@ fn parse_integer(call: &mut Arguments<'_>) -> Result<Value, Problem> {
     if digits.is_empty() || digits.len() > DIGITS_MAX {
         return Err(wrong());
     }
-    call.pay(digits.len().saturating_mul(4))?;
+    call.pay(digits.len().saturating_mul(16))?;
     let factor = Number::from(i64::from(base));
     let mut number = Number::from(0_i64);
     for digit in digits.chars() {

@@ -20,9 +20,11 @@ use crate::model::value::Value;
 /// The longest pattern, in bytes. Patterns that people read are shorter.
 const PATTERN_BYTES_MAX: usize = 1_024;
 
-/// The most bytes of a compiled pattern: room for `\w` some times over, and no room for patterns
-/// that take seconds by nesting repetitions.
-const PROGRAM_BYTES_MAX: usize = 256 * 1024;
+/// Sizes of compiled patterns, in bytes, and what searching a piece of text with one of them
+/// costs. A search may walk the whole program for each byte, so nested repetitions pay for what
+/// they expand to. The last has room for `\w` some times over.
+const PROGRAMS: [(usize, usize); 4] =
+    [(4 * 1024, 1), (16 * 1024, 16), (64 * 1024, 64), (256 * 1024, 256)];
 
 /// How deep a pattern may nest; the compiler of patterns is recursive.
 const PATTERN_DEPTH_MAX: u32 = 32;
@@ -38,7 +40,15 @@ const SEARCHED_BYTES_PER_UNIT: usize = 16;
 
 /// Patterns of one evaluation, compiled once each.
 #[derive(Default)]
-pub struct Patterns(BTreeMap<String, Regex>);
+pub struct Patterns(BTreeMap<String, Pattern>);
+
+/// A compiled pattern.
+#[derive(Clone)]
+struct Pattern {
+    regex: Regex,
+    /// Units for a piece of searched text.
+    weight: usize,
+}
 
 /// The rows.
 pub const FUNCTIONS: &[Function] = &[
@@ -69,7 +79,7 @@ pub const FUNCTIONS: &[Function] = &[
     },
 ];
 
-fn compile(call: &mut Arguments<'_>, index: usize, pattern: &str) -> Result<Regex, Problem> {
+fn compile(call: &mut Arguments<'_>, index: usize, pattern: &str) -> Result<Pattern, Problem> {
     if let Some(known) = call.patterns.0.get(pattern) {
         return Ok(known.clone());
     }
@@ -78,19 +88,21 @@ fn compile(call: &mut Arguments<'_>, index: usize, pattern: &str) -> Result<Rege
         return Err(Problem::Argument(index, text));
     }
     call.pay(COMPILE_UNITS)?;
-    let built = RegexBuilder::new(pattern)
-        .size_limit(PROGRAM_BYTES_MAX)
-        .dfa_size_limit(PROGRAM_BYTES_MAX)
-        .nest_limit(PATTERN_DEPTH_MAX)
-        .build();
-    match built {
-        Ok(regex) => {
-            call.patterns.0.insert(pattern.to_owned(), regex.clone());
-            Ok(regex)
+    let built = PROGRAMS.iter().find_map(|(bytes_max, weight)| {
+        let mut builder = RegexBuilder::new(pattern);
+        match builder.size_limit(*bytes_max).nest_limit(PATTERN_DEPTH_MAX).build() {
+            Err(regex::Error::CompiledTooBig(_)) => None,
+            built => Some(built.map(|regex| Pattern { regex, weight: *weight })),
         }
-        Err(regex::Error::CompiledTooBig(_)) => {
-            let text = "repeats too much; write `[A-Za-z0-9_]` for `\\w`, and smaller counts";
-            Err(Problem::Argument(index, text.to_owned()))
+    });
+    let Some(built) = built else {
+        let text = "repeats too much; write `[A-Za-z0-9_]` for `\\w`, and smaller counts";
+        return Err(Problem::Argument(index, text.to_owned()));
+    };
+    match built {
+        Ok(pattern_built) => {
+            call.patterns.0.insert(pattern.to_owned(), pattern_built.clone());
+            Ok(pattern_built)
         }
         Err(error) if call.may_show() => {
             // The last line says what is wrong; those before draw an arrow below the pattern.
@@ -112,17 +124,17 @@ fn searched(call: &mut Arguments<'_>, index: usize) -> Result<String, Problem> {
 }
 
 /// Pays for one search of what is left.
-fn pay_search(call: &mut Arguments<'_>, bytes: usize) -> Result<(), Problem> {
-    call.pay(1 + bytes / SEARCHED_BYTES_PER_UNIT)
+fn pay_search(call: &mut Arguments<'_>, pattern: &Pattern, bytes: usize) -> Result<(), Problem> {
+    call.pay(1 + (bytes / SEARCHED_BYTES_PER_UNIT).saturating_mul(pattern.weight))
 }
 
 fn first_match(call: &mut Arguments<'_>) -> Result<Value, Problem> {
     let pattern = call.text(0)?;
     let text = searched(call, 1)?;
-    let regex = compile(call, 0, &pattern)?;
-    pay_search(call, text.len())?;
-    match regex.captures(&text) {
-        Some(captures) => Ok(groups(&regex, &captures)),
+    let pattern = compile(call, 0, &pattern)?;
+    pay_search(call, &pattern, text.len())?;
+    match pattern.regex.captures(&text) {
+        Some(captures) => Ok(groups(&pattern.regex, &captures)),
         None => Err(Problem::Argument(1, "does not match the pattern".to_owned())),
     }
 }
@@ -130,16 +142,16 @@ fn first_match(call: &mut Arguments<'_>) -> Result<Value, Problem> {
 fn all_matches(call: &mut Arguments<'_>) -> Result<Value, Problem> {
     let pattern = call.text(0)?;
     let text = searched(call, 1)?;
-    let regex = compile(call, 0, &pattern)?;
+    let pattern = compile(call, 0, &pattern)?;
     let mut found = Vec::new();
-    let mut matches = regex.captures_iter(&text);
+    let mut matches = pattern.regex.captures_iter(&text);
     let mut at = 0;
     loop {
-        pay_search(call, text.len().saturating_sub(at))?;
+        pay_search(call, &pattern, text.len().saturating_sub(at))?;
         let Some(captures) = matches.next() else { return Ok(Value::list(found)) };
         at = captures.get(0).map_or(at, |whole| whole.end());
         call.pay(captures.len())?;
-        found.push(groups(&regex, &captures));
+        found.push(groups(&pattern.regex, &captures));
     }
 }
 
@@ -178,11 +190,11 @@ fn replace(call: &mut Arguments<'_>) -> Result<Value, Problem> {
         let problem = format!("is longer than {SEARCHED_BYTES_MAX} bytes");
         return Err(Problem::Argument(0, problem));
     }
-    let regex = compile(call, 1, pattern)?;
-    let mut matches = regex.captures_iter(&text);
+    let pattern = compile(call, 1, pattern)?;
+    let mut matches = pattern.regex.captures_iter(&text);
     let mut at = 0;
     loop {
-        pay_search(call, text.len().saturating_sub(at))?;
+        pay_search(call, &pattern, text.len().saturating_sub(at))?;
         let Some(captures) = matches.next() else { break };
         let Some(whole) = captures.get(0) else { break };
         made.push(text.get(at..whole.start()).unwrap_or(""), call.fuel)?;
@@ -198,7 +210,10 @@ fn replace(call: &mut Arguments<'_>) -> Result<Value, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use crate::blueprint::expr::Fuel;
+    use crate::blueprint::expr::MapScope;
     use crate::blueprint::expr::tests::fails;
+    use crate::blueprint::expr::tests::parse;
     use crate::blueprint::expr::tests::yields;
 
     #[test]
@@ -220,7 +235,24 @@ mod tests {
     fn patterns_are_bounded() {
         fails("regex(\"((((a{50}){50}){50}){50})\", \"a\")", "E004", "repeats too much");
         fails("regex(\"(\", \"a\")", "E004", "unclosed group");
-        fails("[for i in range(10000): regexall(\"[^b]\", indent(2000, \"\\n\"))]", "E008", "steps");
+        fails(
+            "[for i in range(10000): regexall(\"[^b]\", indent(2000, \"\\n\"))]",
+            "E008",
+            "steps",
+        );
+    }
+
+    #[test]
+    fn nested_repetitions_pay_for_what_they_expand_to() {
+        let search = |pattern: &str| {
+            let call = format!("can(regex(\"{pattern}\", indent(6000, \"\\n\")))");
+            let template = parse(&format!("${{[for i in range(5) : {call}]}}")).unwrap();
+            template.evaluate(&MapScope::default(), &mut Fuel::new(60_000))
+        };
+        assert!(search(" ? ?b").is_ok());
+        assert!(search("(( ?){30}){30}b").is_err());
+        let address = "\"ada@example.org\"";
+        yields(&format!("regex(\"^\\\\w+@[\\\\w.-]+$\", {address})"), address);
     }
 
     #[test]

@@ -50,7 +50,9 @@ impl Below {
     pub(super) fn parse_folder(text: &str) -> Result<Self, String> {
         let below = Self::parse_any(text)?;
         match below.names.iter().find(|name| name.starts_with(OWN_FOLDER)) {
-            Some(name) => Err(format!("`{name}` is kept for gov; names must not begin with `.gov`")),
+            Some(name) => {
+                Err(format!("`{name}` is kept for gov; names must not begin with `.gov`"))
+            }
             None => Ok(below),
         }
     }
@@ -146,7 +148,10 @@ pub(super) fn permissions(stat: &Stat) -> u32 {
 
 /// Makes what was done in a folder outlive a loss of power.
 pub(super) fn sync(at: &Dir) -> io::Result<()> {
-    Ok(rustix::fs::fsync(at)?)
+    // A handle to a folder may be one that only names it, which cannot be synced.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(at, c".", flags, Mode::empty())?;
+    Ok(rustix::fs::fsync(fd)?)
 }
 
 /// Sets permission bits through an open handle, whatever the process's mask is.
@@ -156,8 +161,7 @@ pub(super) fn set_mode(fd: impl AsFd, mode: u32) -> io::Result<()> {
 
 /// Writes a file that must not exist yet, down to the disk.
 pub(super) fn write_new(at: &Dir, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let flags =
-        OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     // Nobody else may read it before its mode is set, for the content may be a secret.
     let fd = rustix::fs::openat(at, name, flags, Mode::RUSR | Mode::WUSR)?;
     let mut file = File::from(fd);
@@ -170,17 +174,10 @@ pub(super) fn write_new(at: &Dir, name: &str, bytes: &[u8], mode: u32) -> io::Re
 /// `temp`, then linked. Fails with `AlreadyExists`, changing nothing, where the name is taken.
 ///
 /// A crash leaves `temp` alone (not published), or both names for one file (published).
-pub(super) fn publish(
-    at: &Dir,
-    temp: &str,
-    name: &str,
-    bytes: &[u8],
-    mode: u32,
-) -> io::Result<()> {
+pub(super) fn publish(at: &Dir, temp: &str, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
     remove(at, temp)?;
-    let linked = write_new(at, temp, bytes, mode).and_then(|()| {
-        Ok(rustix::fs::linkat(at, temp, at, name, AtFlags::empty())?)
-    });
+    let linked = write_new(at, temp, bytes, mode)
+        .and_then(|()| Ok(rustix::fs::linkat(at, temp, at, name, AtFlags::empty())?));
     let removed = remove(at, temp);
     linked?;
     removed?;
@@ -188,13 +185,7 @@ pub(super) fn publish(
 }
 
 /// Puts a whole file in the place of what has the name, atomically.
-pub(super) fn replace(
-    at: &Dir,
-    temp: &str,
-    name: &str,
-    bytes: &[u8],
-    mode: u32,
-) -> io::Result<()> {
+pub(super) fn replace(at: &Dir, temp: &str, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
     remove(at, temp)?;
     let renamed = write_new(at, temp, bytes, mode)
         .and_then(|()| Ok(rustix::fs::renameat(at, temp, at, name)?));
@@ -222,7 +213,7 @@ pub(super) enum Content {
     /// A plain file of more bytes than asked for.
     TooLarge(u64),
     /// Something else: a folder, a link, a pipe.
-    Other(Stat),
+    Other,
     /// Nothing has the name.
     Missing,
 }
@@ -232,7 +223,7 @@ pub(super) fn read(at: &Dir, name: &str, bytes_max: usize) -> io::Result<Content
     match stat(at, name)? {
         None => return Ok(Content::Missing),
         Some(found) if file_type(&found) != FileType::RegularFile => {
-            return Ok(Content::Other(found));
+            return Ok(Content::Other);
         }
         Some(_) => {}
     }
@@ -241,7 +232,7 @@ pub(super) fn read(at: &Dir, name: &str, bytes_max: usize) -> io::Result<Content
     let file = File::from(rustix::fs::openat(at, name, flags, Mode::empty())?);
     let found = rustix::fs::fstat(&file)?;
     if file_type(&found) != FileType::RegularFile {
-        return Ok(Content::Other(found));
+        return Ok(Content::Other);
     }
     let mut bytes = Vec::new();
     let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
@@ -292,7 +283,7 @@ mod tests {
             assert_eq!(refused.kind(), std::io::ErrorKind::NotADirectory, "{planted}");
         }
         symlink(outside.path().join("f"), home.path().join("last")).unwrap();
-        assert!(matches!(read(&root, "last", 10).unwrap(), Content::Other(_)));
+        assert!(matches!(read(&root, "last", 10).unwrap(), Content::Other));
     }
 
     #[test]
@@ -302,7 +293,9 @@ mod tests {
         publish(&root, "t", "f", b"one", 0o644).unwrap();
         let taken = publish(&root, "t", "f", b"two", 0o644).unwrap_err();
         assert_eq!(taken.kind(), std::io::ErrorKind::AlreadyExists);
-        assert!(matches!(read(&root, "f", 3).unwrap(), Content::Whole(bytes, _) if bytes == b"one"));
+        assert!(
+            matches!(read(&root, "f", 3).unwrap(), Content::Whole(bytes, _) if bytes == b"one")
+        );
         assert!(matches!(read(&root, "f", 2).unwrap(), Content::TooLarge(3)));
         assert!(matches!(read(&root, "t", 2).unwrap(), Content::Missing));
     }

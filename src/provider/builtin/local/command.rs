@@ -261,8 +261,11 @@ pub(super) fn create(ground: &Ground, call: &ApplyCall) -> Result<LiveObject, Fa
     }
     let stdout = outcome.output.text();
     let truncated = outcome.output.note();
-    let state =
-        State::Ended { code, stdout: (!secret).then(|| stdout.clone()), truncated: truncated.clone() };
+    let state = State::Ended {
+        code,
+        stdout: (!secret).then(|| stdout.clone()),
+        truncated: truncated.clone(),
+    };
     let ended = encode(&Record { state, ..started })?;
     below::replace(&own, &temp_name(&stem), &record_name(&stem), &ended, 0o600)
         .map_err(|error| Failure::unknown(format!("the command ended well, then: {error}")))?;
@@ -326,7 +329,7 @@ fn settle(own: &Dir, stem: &str, planned: &Value) -> Result<Finding, Failure> {
     let bytes = match below::read(own, &record_name(stem), RECORD_BYTES_MAX).map_err(look)? {
         Content::Missing => return Ok(Finding::Absent),
         Content::Whole(bytes, _) => bytes,
-        Content::TooLarge(_) | Content::Other(_) => Vec::new(),
+        Content::TooLarge(_) | Content::Other => Vec::new(),
     };
     let record = serde_json::from_slice::<Record>(&bytes).ok();
     let state = record.filter(|r| r.version == FORMAT && r.stem == stem).map(|r| r.state);
@@ -350,11 +353,7 @@ fn settle(own: &Dir, stem: &str, planned: &Value) -> Result<Finding, Failure> {
     })
 }
 
-pub(super) fn find(
-    ground: &Ground,
-    marker: &Marker,
-    planned: &Value,
-) -> Result<Finding, Failure> {
+pub(super) fn find(ground: &Ground, marker: &Marker, planned: &Value) -> Result<Finding, Failure> {
     match ground.open_own()? {
         None => Ok(Finding::Absent),
         Some(own) => settle(&own, &shape::stem(marker), planned),

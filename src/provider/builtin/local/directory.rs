@@ -201,11 +201,7 @@ pub(super) fn delete(ground: &Ground, call: &ApplyCall, prior: &LiveObject) -> R
     })
 }
 
-pub(super) fn find(
-    ground: &Ground,
-    marker: &Marker,
-    planned: &Value,
-) -> Result<Finding, Failure> {
+pub(super) fn find(ground: &Ground, marker: &Marker, planned: &Value) -> Result<Finding, Failure> {
     let Ok((text, below)) = path_of(planned) else {
         return Ok(Finding::CannotTell("where it was to lie is not known".into()));
     };

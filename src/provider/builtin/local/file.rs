@@ -52,10 +52,7 @@ pub(super) fn schema() -> Schema {
             Attribute::required(Type::String)
                 .describe("Where it lies, below the environment's root. Its folder must exist."),
         ),
-        (
-            "content",
-            Attribute::required(Type::String).describe("What is in it, at most 16 MiB."),
-        ),
+        ("content", Attribute::required(Type::String).describe("What is in it, at most 16 MiB.")),
         (
             "mode",
             Attribute::optional(Type::String).or_computed().describe(
@@ -176,7 +173,7 @@ pub(super) fn read(ground: &Ground, object: &LiveObject) -> Result<Option<LiveOb
             let mode = below::permissions(&stat);
             Ok(Some(self::object(&object.value, &text, &bytes, mode)))
         }
-        Content::Other(_) => Ok(Some(object_displaced(&object.value))),
+        Content::Other => Ok(Some(object_displaced(&object.value))),
         Content::TooLarge(bytes) => {
             let problem = format!("holds {bytes} bytes, more than gov reads");
             Err(Failure::rejected(problem).on("path"))
@@ -222,11 +219,7 @@ pub(super) fn delete(ground: &Ground, call: &ApplyCall, prior: &LiveObject) -> R
     below::sync(&at).map_err(|error| Failure::unknown(format!("removed the file, then: {error}")))
 }
 
-pub(super) fn find(
-    ground: &Ground,
-    marker: &Marker,
-    planned: &Value,
-) -> Result<Finding, Failure> {
+pub(super) fn find(ground: &Ground, marker: &Marker, planned: &Value) -> Result<Finding, Failure> {
     let Ok((text, below)) = path_of(planned) else {
         return Ok(Finding::CannotTell("where it was to lie is not known".into()));
     };

@@ -111,9 +111,7 @@ impl Ground {
             below::sync(&own)?;
             below::sync(&root)?;
             match self.root.parent() {
-                Some(parent) => {
-                    below::sync(&Dir::open_ambient_dir(parent, ambient_authority())?)
-                }
+                Some(parent) => below::sync(&Dir::open_ambient_dir(parent, ambient_authority())?),
                 None => Ok(()),
             }
         };

@@ -4,7 +4,7 @@
 //! the supervisor's session holds, all that descend from the supervisor (it adopts orphans), and
 //! all whose variables carry its marker: a member gets away only by leaving the session, outliving
 //! the supervisor and clearing its variables. Nobody else is ever signalled, so a forged pid file
-//! reaches no stranger: the supervisor itself must carry the marker.
+//! reaches no stranger: what it names must carry the marker.
 //!
 //! Deliberately not here: files. Start with [`Kin::scan`].
 #![expect(clippy::disallowed_methods, reason = "IO: reads /proc, where the kernel lists processes")]
@@ -39,7 +39,8 @@ pub(super) struct Supervisor {
     pub pid: i32,
     /// When it started, in clock ticks since boot.
     pub started: u64,
-    /// The pid of its command, which is also its group; none before that has started.
+    /// The pid of its command, which is also its group. Known only where the supervisor itself has
+    /// told it: a file can be forged, and this number is believed without a marker.
     pub command: Option<i32>,
     /// The marker its variables carry, fit for file names.
     pub stem: String,
@@ -115,11 +116,13 @@ impl Kin {
             }
         }
         let leads = is_alive(of.pid, of.started, &of.stem);
+        // While a stranger has the number, its session is the stranger's.
+        let orphans = of.command.filter(|_| !rows.contains_key(&of.pid));
         let is_member = |row: &Row| {
             // Whoever started before the supervisor cannot be of its kin.
             row.started >= of.started
                 && ((leads && (row.session == of.pid || descends(row, of.pid, &rows)))
-                    || (row.session == of.pid && of.command == Some(row.group))
+                    || (row.session == of.pid && orphans == Some(row.group))
                     || carries(row.pid, &of.stem))
         };
         let members: BTreeMap<i32, Row> =

@@ -1,13 +1,13 @@
 //! The provider `builtin/local`: files, folders, processes and commands on this machine.
 //!
 //! Everything lies below the environment's root, and whoever works there is not trusted: names are
-//! taken one by one and links are never followed ([`below`]). Processes are known to the kernel by
-//! pid and start, not by a file ([`kin`]), and are started once by a supervisor of their own
+//! taken one by one and links are never followed (`below`). Processes are known to the kernel by
+//! pid and start, not by a file (`kin`), and are started once by a supervisor of their own
 //! ([`supervise`]).
 //!
 //! It deliberately has no data sources, keeps nothing between commands but what a blueprint asks
-//! for, and judges nothing. Start with [`LocalProvider`]; then one module per type: [`directory`],
-//! [`file`], [`process`], [`command`].
+//! for, and judges nothing. Start with [`LocalProvider`]; then one module per type: `directory`,
+//! `file`, `process`, `command`.
 
 mod below;
 mod command;
@@ -202,7 +202,9 @@ impl Kind {
     fn governance(self) -> Governance {
         let reason = match self {
             Self::Command => "runs on this machine, which is paid for already",
-            Self::Directory | Self::File => "lies on this machine's disk, which is paid for already",
+            Self::Directory | Self::File => {
+                "lies on this machine's disk, which is paid for already"
+            }
             Self::Process => "runs on this machine, which is paid for already",
         };
         let runs = matches!(self, Self::Command | Self::Process);

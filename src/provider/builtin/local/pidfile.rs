@@ -79,10 +79,11 @@ pub(super) struct PidFile {
 }
 
 impl PidFile {
-    /// The supervisor it names.
+    /// The supervisor it names. Who works in the environment can forge the file, so that its word
+    /// on the command's group is not taken.
     pub(super) fn supervisor(&self) -> Supervisor {
-        let Self { pid, started, command, .. } = *self;
-        Supervisor { pid, started, command, stem: self.stem.clone() }
+        let Self { pid, started, .. } = *self;
+        Supervisor { pid, started, command: None, stem: self.stem.clone() }
     }
 
     /// Whether it is of this boot and any kin of the supervisor is left.
@@ -121,7 +122,7 @@ pub(super) fn read(own: &Dir, stem: &str) -> io::Result<Option<PidFile>> {
     let bytes = match below::read(own, &pid_name(stem), FILE_BYTES_MAX)? {
         Content::Missing => return Ok(None),
         Content::Whole(bytes, _) => bytes,
-        Content::TooLarge(_) | Content::Other(_) => return Err(not_ours("pid file")),
+        Content::TooLarge(_) | Content::Other => return Err(not_ours("pid file")),
     };
     let file: PidFile = serde_json::from_slice(&bytes).map_err(|_| not_ours("pid file"))?;
     if file.version != FORMAT || file.stem != stem {
@@ -244,10 +245,10 @@ pub(super) fn all_residue<'a>(
         if claims(own, stem)?.iter().any(Claim::is_alive) {
             return Ok(false);
         }
-        if let Some(file) = read(own, stem)? {
-            if file.is_alive(boot_id)? {
-                return Ok(false);
-            }
+        if let Some(file) = read(own, stem)?
+            && file.is_alive(boot_id)?
+        {
+            return Ok(false);
         }
     }
     Ok(true)

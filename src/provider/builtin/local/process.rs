@@ -123,10 +123,7 @@ pub(super) fn schema() -> Schema {
             "started",
             Attribute::computed(Type::Number).describe("When it started, in ticks since boot."),
         ),
-        (
-            "pid_file",
-            Attribute::computed(Type::String).describe("The file that says who runs."),
-        ),
+        ("pid_file", Attribute::computed(Type::String).describe("The file that says who runs.")),
     ])
 }
 
@@ -180,7 +177,7 @@ pub(super) fn create(ground: &Ground, call: &ApplyCall) -> Result<LiveObject, Fa
     let own = ground.make_own(&root)?;
     match look(ground, &own, &stem) {
         Ok(Look::Gone) => {}
-        Ok(Look::Running(file)) => return live(&planned, &file),
+        Ok(Look::Running(file)) => return live(&planned, &file, None),
         Ok(Look::Starting) => return Err(still_starting()),
         Err(failure) => return Err(failure),
     }
@@ -226,9 +223,9 @@ fn conclude(
     report: Option<Report>,
 ) -> Result<LiveObject, Failure> {
     match report {
-        Some(Report::Running(file)) => live(planned, &file),
+        Some(Report::Running(file)) => live(planned, &file, file.command),
         report => match look(ground, own, stem) {
-            Ok(Look::Running(file)) => live(planned, &file),
+            Ok(Look::Running(file)) => live(planned, &file, None),
             Ok(Look::Starting) => Err(still_starting()),
             Ok(Look::Gone) => match report {
                 Some(Report::Failed(why)) => {
@@ -238,7 +235,9 @@ fn conclude(
                 }
                 _ => Err(Failure::transient("the supervisor ended without starting the process")),
             },
-            Err(failure) => Err(Failure { class: crate::provider::FailureClass::Unknown, ..failure }),
+            Err(failure) => {
+                Err(Failure { class: crate::provider::FailureClass::Unknown, ..failure })
+            }
         },
     }
 }
@@ -318,8 +317,8 @@ fn await_report(child: &mut Child) -> Option<Report> {
     serde_json::from_slice(&line).ok()
 }
 
-/// The object for a process that runs.
-fn live(planned: &Value, file: &PidFile) -> Result<LiveObject, Failure> {
+/// The object for a process that runs, with the command's pid where the supervisor itself told it.
+fn live(planned: &Value, file: &PidFile, command: Option<i32>) -> Result<LiveObject, Failure> {
     let mut members = planned.as_map().cloned().unwrap_or_default();
     let stem = &file.stem;
     if shape::text_if_any(planned, "log").is_none() {
@@ -336,7 +335,7 @@ fn live(planned: &Value, file: &PidFile) -> Result<LiveObject, Failure> {
         boot_id: file.boot_id.clone(),
         pid: file.pid,
         started: file.started,
-        command: file.command,
+        command,
     };
     let private = serde_json::to_vec(&known)
         .map_err(|error| Failure::unknown(format!("cannot keep what tells it apart: {error}")))?;
@@ -364,8 +363,8 @@ pub(super) fn read(ground: &Ground, object: LiveObject) -> Result<Option<LiveObj
     if known.boot_id != boot_id(ground)? {
         return Ok(None);
     }
-    let kin = Kin::scan(&known.supervisor())
-        .map_err(|error| refuse("look for the process", &error))?;
+    let kin =
+        Kin::scan(&known.supervisor()).map_err(|error| refuse("look for the process", &error))?;
     Ok((!kin.is_empty()).then_some(object))
 }
 
@@ -394,7 +393,8 @@ pub(super) fn delete(ground: &Ground, call: &ApplyCall, prior: &LiveObject) -> R
                 return Err(Failure::unknown("asked the process to end and did not wait for it"));
             }
             Ending::Left(count) => {
-                let problem = format!("{count} processes cannot be killed; they hang in the kernel");
+                let problem =
+                    format!("{count} processes cannot be killed; they hang in the kernel");
                 return Err(Failure { partial: Some(prior.clone()), ..Failure::unknown(problem) });
             }
         }
@@ -407,16 +407,12 @@ pub(super) fn delete(ground: &Ground, call: &ApplyCall, prior: &LiveObject) -> R
     Ok(())
 }
 
-pub(super) fn find(
-    ground: &Ground,
-    marker: &Marker,
-    planned: &Value,
-) -> Result<Finding, Failure> {
+pub(super) fn find(ground: &Ground, marker: &Marker, planned: &Value) -> Result<Finding, Failure> {
     ground.reap_children();
     let Some(own) = ground.open_own()? else { return Ok(Finding::Absent) };
     let stem = shape::stem(marker);
     match look(ground, &own, &stem) {
-        Ok(Look::Running(file)) => Ok(Finding::Found(live(planned, &file)?)),
+        Ok(Look::Running(file)) => Ok(Finding::Found(live(planned, &file, None)?)),
         Ok(Look::Gone) => {
             // A log without its process would keep gov's folder alive.
             below::remove(&own, &pidfile::log_name(&stem))

@@ -259,7 +259,10 @@ mod tests {
         let text = shell("/usr/bin/env", 10_000, 4096).output.text();
         let names: Vec<&str> = text.lines().filter_map(|l| Some(l.split_once('=')?.0)).collect();
         assert!(names.contains(&"ONLY"), "{text}");
-        assert!(names.iter().all(|n| ["ONLY", "PWD", "SHLVL", "_", "OLDPWD"].contains(n)), "{text}");
+        assert!(
+            names.iter().all(|n| ["ONLY", "PWD", "SHLVL", "_", "OLDPWD"].contains(n)),
+            "{text}"
+        );
     }
 
     #[test]

@@ -164,11 +164,10 @@ pub(super) fn check_arguments(config: &Value, name: &str, remarks: &mut Vec<Rema
         remarks.push(Remark::on(name, "is empty; its first item is the program to run"));
         return;
     };
-    if let Some(program) = first.as_str() {
-        if program.is_empty() || (program.contains('/') && !program.starts_with('/')) {
-            let problem = "begins with neither an absolute path nor a plain program name";
-            remarks.push(Remark::on(name, problem));
-        }
+    let is_program = |p: &str| p.starts_with('/') || !(p.is_empty() || p.contains('/'));
+    if !first.as_str().is_none_or(is_program) {
+        let problem = "begins with neither an absolute path nor a plain program name";
+        remarks.push(Remark::on(name, problem));
     }
     let texts: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
     check_size(name, texts.iter().copied(), remarks);
@@ -241,11 +240,10 @@ pub(super) fn mode_text(mode: u32, before: Option<&str>) -> String {
 
 /// A remark where a known mode is no mode.
 pub(super) fn check_mode(config: &Value, remarks: &mut Vec<Remark>) {
-    if let Some(text) = config.get("mode").and_then(Value::as_str) {
-        if parse_mode(text).is_none() {
-            let problem = "needs permissions as octal text from \"0000\" to \"0777\"";
-            remarks.push(Remark::on("mode", problem));
-        }
+    let mode = config.get("mode").and_then(Value::as_str);
+    if mode.is_some_and(|text| parse_mode(text).is_none()) {
+        let problem = "needs permissions as octal text from \"0000\" to \"0777\"";
+        remarks.push(Remark::on("mode", problem));
     }
 }
 

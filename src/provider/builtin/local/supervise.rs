@@ -234,8 +234,7 @@ fn launch(root: &Dir, spec: &Spec) -> Result<(Log, PipeReader, Child), Stop> {
     let folder =
         Below::parse_folder(&spec.working_directory).map_err(failed("use working_directory"))?;
     let folder = folder.open_folder(root).map_err(failed("open working_directory"))?;
-    let program =
-        Program { arguments: &spec.command, variables: &spec.variables, folder: &folder };
+    let program = Program { arguments: &spec.command, variables: &spec.variables, folder: &folder };
     let (output, input) = io::pipe().map_err(failed("make a pipe"))?;
     rustix::io::ioctl_fionbio(&output, true).map_err(failed("set up a pipe"))?;
     let mut command = program.command().map_err(failed("start the command"))?;

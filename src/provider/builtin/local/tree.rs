@@ -175,7 +175,7 @@ mod tests {
         std::fs::create_dir_all(&locked).unwrap();
         std::fs::write(locked.join("f"), "x").unwrap();
         for folder in [locked.as_path(), locked.parent().unwrap()] {
-            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0)).unwrap();
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o000)).unwrap();
         }
         assert!(remove_all(&root, "d").unwrap());
         assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
