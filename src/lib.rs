@@ -11,3 +11,5 @@ pub mod plan;
 pub mod policy;
 pub mod provider;
 pub mod state;
+pub mod host;
+pub mod cli;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::model::schema::nearest;
 use crate::provider::Provider;
 use crate::provider::builtin::Means;
+use crate::provider::builtin::local;
 use crate::provider::builtin::random;
 use crate::provider::builtin::tls;
 use crate::provider::sim;
@@ -21,8 +22,12 @@ const BUILTIN_PREFIX: &str = "builtin/";
 type Row = (&'static str, fn(&Means) -> Arc<dyn Provider>);
 
 /// The built-in providers, in the order of their sources.
-const BUILTIN: [Row; 3] =
-    [("builtin/random", random::open), ("builtin/sim", sim::open), ("builtin/tls", tls::open)];
+const BUILTIN: [Row; 4] = [
+    ("builtin/local", local::open),
+    ("builtin/random", random::open),
+    ("builtin/sim", sim::open),
+    ("builtin/tls", tls::open),
+];
 
 /// Opens one provider. Each call gives a new value, to be configured on its own.
 pub type Opener = Arc<dyn Fn() -> Arc<dyn Provider> + Send + Sync>;
@@ -130,10 +135,18 @@ mod tests {
     use crate::model::lifetime::Timestamp;
     use crate::provider::builtin::Means;
     use crate::provider::builtin::SystemEntropy;
+    use crate::provider::builtin::local::Launcher;
+    use crate::provider::builtin::local::SystemClock;
 
     fn catalog() -> Catalog {
         let clock = Arc::new(|| Timestamp::from_millis(0));
-        Catalog::builtin(&Means { clock, entropy: Arc::new(SystemEntropy) })
+        let launcher = Launcher {
+            program: "/nonexistent/gov".into(),
+            clock: Arc::new(SystemClock::start()),
+            home: None,
+            lang: None,
+        };
+        Catalog::builtin(&Means { clock, entropy: Arc::new(SystemEntropy), launcher })
     }
 
     fn error(source: &str) -> CatalogError {

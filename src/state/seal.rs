@@ -51,9 +51,13 @@ pub enum SealError {
 
 /// Seals and opens values under one key.
 pub struct Sealer {
-    cipher: XChaCha20Poly1305,
-    nonce_key: Zeroizing<[u8; 32]>,
+    keys: Result<Keys, SealError>,
     id: String,
+}
+
+struct Keys {
+    cipher: XChaCha20Poly1305,
+    nonce: Zeroizing<[u8; 32]>,
 }
 
 impl std::fmt::Debug for Sealer {
@@ -75,11 +79,17 @@ impl Sealer {
         };
         let cipher_key = derive(b"cipher");
         let id = derive(b"id");
+        let cipher = XChaCha20Poly1305::new(Key::from_slice(cipher_key.as_slice()));
         Self {
-            cipher: XChaCha20Poly1305::new(Key::from_slice(cipher_key.as_slice())),
-            nonce_key: derive(b"nonce"),
+            keys: Ok(Keys { cipher, nonce: derive(b"nonce") }),
             id: id.iter().take(4).map(|byte| format!("{byte:02x}")).collect(),
         }
+    }
+
+    /// A sealer without a key: what is not sensitive passes, everything else is this error.
+    #[must_use]
+    pub fn absent(why: SealError) -> Self {
+        Self { keys: Err(why), id: "none".to_owned() }
     }
 
     /// A short name of the key that tells nothing about it.
@@ -148,12 +158,13 @@ impl Sealer {
     /// # Errors
     /// As [`Sealer::seal`].
     pub fn encrypt(&self, bytes: &[u8]) -> Result<Ciphertext, SealError> {
-        let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(self.nonce_key.as_slice())
+        let keys = self.keys.as_ref().map_err(Clone::clone)?;
+        let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(keys.nonce.as_slice())
             .map_err(|_| SealError::Damaged)?;
         mac.update(bytes);
         let tag = mac.finalize().into_bytes();
         let nonce: Vec<u8> = tag.iter().take(NONCE_BYTES).copied().collect();
-        let sealed = self
+        let sealed = keys
             .cipher
             .encrypt(XNonce::from_slice(&nonce), bytes)
             .map_err(|_| SealError::Damaged)?;
@@ -169,7 +180,8 @@ impl Sealer {
         let text = sealed.0.strip_prefix(PREFIX).ok_or(SealError::Damaged)?;
         let whole = STANDARD_NO_PAD.decode(text).map_err(|_| SealError::Damaged)?;
         let (nonce, body) = whole.split_at_checked(NONCE_BYTES).ok_or(SealError::Damaged)?;
-        let opened = self.cipher.decrypt(XNonce::from_slice(nonce), body);
+        let keys = self.keys.as_ref().map_err(Clone::clone)?;
+        let opened = keys.cipher.decrypt(XNonce::from_slice(nonce), body);
         opened.map(Zeroizing::new).map_err(|_| SealError::WrongKey)
     }
 

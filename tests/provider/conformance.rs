@@ -40,6 +40,8 @@ use gov::provider::TypeOffer;
 use gov::provider::builtin::Clock;
 use gov::provider::builtin::Means;
 use gov::provider::builtin::SystemEntropy;
+use gov::provider::builtin::local::Launcher;
+use gov::provider::builtin::local::SystemClock;
 
 use crate::provider::fixture::Find;
 use crate::provider::fixture::Fixture;
@@ -71,7 +73,13 @@ impl Bench {
         let clock = Arc::new(AtomicI64::new(NOW_MS));
         let told = clock.clone();
         let tell: Clock = Arc::new(move || Timestamp::from_millis(told.load(Ordering::SeqCst)));
-        let means = Means { clock: tell, entropy: Arc::new(SystemEntropy) };
+        let launcher = Launcher {
+            program: env!("CARGO_BIN_EXE_gov").into(),
+            clock: Arc::new(SystemClock::start()),
+            home: None,
+            lang: None,
+        };
+        let means = Means { clock: tell, entropy: Arc::new(SystemEntropy), launcher };
         let provider = (fixture.open)(root.path(), &means);
         let offer = provider.offer();
         let offer = offer.resources.get(fixture.kind).expect("the type is offered").clone();

@@ -56,6 +56,8 @@ pub struct Means {
     pub clock: Clock,
     /// Chance.
     pub entropy: Arc<dyn Entropy>,
+    /// How processes are started.
+    pub launcher: local::Launcher,
 }
 
 /// Refuses a call whose time to begin has passed. Check it immediately before the effect.

@@ -58,6 +58,7 @@ use crate::provider::RegionRule;
 use crate::provider::Remark;
 use crate::provider::TagRule;
 use crate::provider::TypeOffer;
+use crate::provider::builtin::Means;
 use crate::provider::builtin::local::ground::Ground;
 use crate::provider::builtin::local::shape::deletion;
 
@@ -70,6 +71,12 @@ pub struct LocalProvider {
     launcher: Launcher,
     ground: Mutex<Option<Arc<Ground>>>,
     stopping: Arc<AtomicBool>,
+}
+
+/// Opens the provider.
+#[must_use]
+pub fn open(means: &Means) -> Arc<dyn Provider> {
+    Arc::new(LocalProvider::new(means.launcher.clone()))
 }
 
 impl LocalProvider {

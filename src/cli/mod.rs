@@ -1,0 +1,3 @@
+//! The command line: words in, words out.
+pub mod config;
+pub mod context;
