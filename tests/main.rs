@@ -1,1 +1,2 @@
 //! The one test executable.
+mod state;

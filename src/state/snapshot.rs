@@ -311,6 +311,9 @@ impl Snapshot {
                 if self.run.is_some() {
                     return refuse(event, "another run is open");
                 }
+                if self.uncertain.values().any(|intent| intent.run == *run) {
+                    return refuse(event, "that run was opened before");
+                }
                 if plan.environment != self.id {
                     return refuse(event, "the plan is another environment's");
                 }
@@ -411,6 +414,16 @@ impl Snapshot {
         Ok(())
     }
 
+    /// A human has settled what nobody knew: the step that waits for it goes on from there. Says
+    /// whether there was anything to settle.
+    fn resolve(&mut self, address: &Address, state: impl FnOnce(&Intent) -> StepState) -> bool {
+        let Some(intent) = self.uncertain.remove(address) else { return false };
+        if let Some(open) = self.run.as_mut().filter(|open| open.run == intent.run) {
+            open.steps.insert(intent.step, state(&intent));
+        }
+        true
+    }
+
     /// Takes a resource in; the object it replaces is put aside under `deposed` where one is named.
     fn put(&mut self, record: &ResourceRecord, deposed: Option<&String>) {
         let mut record = record.clone();
@@ -461,12 +474,15 @@ impl Snapshot {
                 if record.object.is_none() {
                     return refuse(event, "what is imported has an object");
                 }
-                self.uncertain.remove(&record.address);
+                self.resolve(&record.address, |_| StepState::Succeeded);
                 self.put(record, None);
             }
-            Event::ResourceForgotten { address, .. } => {
+            Event::ResourceForgotten { address, reason, .. } => {
                 let known = self.drop_resource(address);
-                let uncertain = self.uncertain.remove(address).is_some();
+                let uncertain = self.resolve(address, |intent| StepState::Failed {
+                    error: format!("forgotten: {reason}"),
+                    attempts: intent.attempt,
+                });
                 if !known && !uncertain {
                     return refuse(event, "there is no such resource");
                 }
