@@ -6,3 +6,5 @@ mod blueprint;
 mod golden;
 #[cfg(test)]
 mod provider;
+#[cfg(test)]
+mod state;

@@ -373,7 +373,7 @@ pub fn decode_header(bytes: &[u8]) -> Result<Header, CodecError> {
     let chain = Digest::from_bytes(cursor.array()?);
     let body_crc = u32::from_le_bytes(cursor.array()?);
     let seq = seq.checked_sub(1).ok_or(CodecError::Damaged("the sequence number is zero"))?;
-    if body_bytes < CHAIN_BYTES || body_bytes > FRAME_BYTES_MAX - HEADER_BYTES {
+    if !(CHAIN_BYTES..=FRAME_BYTES_MAX - HEADER_BYTES).contains(&body_bytes) {
         return Err(CodecError::Damaged("the length is beyond any frame"));
     }
     Ok(Header { body_bytes, events, before: Head { seq, chain }, joined: joined == 1, body_crc })

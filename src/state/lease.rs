@@ -23,7 +23,8 @@ use crate::state::Stream;
 use crate::state::summary::LeaseSummary;
 use crate::state::summary::Ledger;
 
-/// Bytes of a claim's text, whatever it says: so it can be overwritten in place, on a full disk too.
+/// Bytes of a claim's text, whatever it says: so that it is overwritten in place, also on a full
+/// disk.
 pub const CLAIM_BYTES: usize = 1024;
 
 /// What a holder says of itself beside its lock.

@@ -314,6 +314,9 @@ impl Snapshot {
                 if self.run.is_some() {
                     return refuse(event, "another run is open");
                 }
+                if self.uncertain.values().any(|intent| intent.run == *run) {
+                    return refuse(event, "that run was opened before");
+                }
                 if plan.environment != self.id {
                     return refuse(event, "the plan is another environment's");
                 }
@@ -416,6 +419,16 @@ impl Snapshot {
         Ok(())
     }
 
+    /// A human has settled what nobody knew: the step that waits for it goes on from there. Says
+    /// whether there was anything to settle.
+    fn resolve(&mut self, address: &Address, state: impl FnOnce(&Intent) -> StepState) -> bool {
+        let Some(intent) = self.uncertain.remove(address) else { return false };
+        if let Some(open) = self.run.as_mut().filter(|open| open.run == intent.run) {
+            open.steps.insert(intent.step, state(&intent));
+        }
+        true
+    }
+
     fn remove(&mut self, address: &Address, deposed: Option<&String>) {
         remove(&mut self.resources, address, deposed);
         if !self.resources.contains_key(address) {
@@ -447,12 +460,15 @@ impl Snapshot {
                 if record.object.is_none() {
                     return refuse(event, "what is imported has an object");
                 }
-                self.uncertain.remove(&record.address);
+                self.resolve(&record.address, |_| StepState::Succeeded);
                 put(&mut self.resources, record, None);
             }
-            Event::ResourceForgotten { address, .. } => {
+            Event::ResourceForgotten { address, reason, .. } => {
                 let known = self.drop_resource(address);
-                let uncertain = self.uncertain.remove(address).is_some();
+                let uncertain = self.resolve(address, |intent| StepState::Failed {
+                    error: format!("forgotten: {reason}"),
+                    attempts: intent.attempt,
+                });
                 if !known && !uncertain {
                     return refuse(event, "there is no such resource");
                 }

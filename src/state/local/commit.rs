@@ -167,14 +167,19 @@ impl Shared {
     pub fn open(&self) -> Result<(), StoreError> {
         let torn = self.inner().refresh(self)?;
         let Some(torn) = torn else { return Ok(()) };
-        if self.folder.is_writable() {
-            return self.writing(self.options.opened, |_| Ok(()));
+        // What cannot be repaired now, on a full disk or in a folder of somebody else's, can be
+        // read all the same.
+        match self.writing(self.options.opened, |_| Ok(())) {
+            Err(StoreError::Unavailable(_) | StoreError::Busy(_)) => {
+                lock(&self.notices).push(format!(
+                    "the last {} bytes of the journal were not completely written ({}): they are \
+                     left out, and cut when something is written",
+                    torn.bytes, torn.why
+                ));
+                Ok(())
+            }
+            other => other,
         }
-        lock(&self.notices).push(format!(
-            "the last {} bytes of the journal were not completely written ({}); they are left out",
-            torn.bytes, torn.why
-        ));
-        Ok(())
     }
 
     /// Appends a batch; durable when this answers.

@@ -39,7 +39,7 @@ pub struct VerifyReport {
     pub findings: Vec<Violation>,
 }
 
-/// Walks everything: checksums, chain, digests, transitions, snapshots, ledger and index. Changes
+/// Walks everything: checksums, chain, digests, transitions, snapshots, ledger and index. Repairs
 /// nothing and takes no lock.
 ///
 /// # Errors

@@ -288,7 +288,10 @@ impl Journal {
         // What lies in the old segment must be durable before anything lies in the new one.
         self.sync(end)?;
         let segment = end.segment.saturating_add(1);
-        self.create_segment(segment)?;
+        // Whoever made it last may have died before writing to it.
+        if !self.path(segment).exists() {
+            self.create_segment(segment)?;
+        }
         Ok(Place { segment, offset: 0 })
     }
 
@@ -369,6 +372,14 @@ mod tests {
             (place, seen) = (pointer.end(), seen + 1);
         }
         assert_eq!(seen, 10);
+        // A segment made by somebody who died before writing to it is used.
+        journal.segment_bytes = 1;
+        journal.create_segment(end.segment + 1).unwrap();
+        assert!(matches!(journal.next(end).unwrap(), Next::End));
+        let (bytes, _) = frame(&head, "late");
+        let at = journal.append_at(end).unwrap();
+        journal.append(at, &bytes).unwrap();
+        assert!(matches!(journal.next(end).unwrap(), Next::Frame(..)));
         std::fs::remove_file(journal.path(2)).unwrap();
         assert!(matches!(journal.segments(), Err(StoreError::Damaged(_))));
     }
@@ -391,5 +402,20 @@ mod tests {
         journal.append(Place::START, &both).unwrap();
         let error = journal.next(Place::START).unwrap_err();
         assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+    }
+    /// A crash may keep the second of two frames that were written together and lose the first;
+    /// nobody was told of either.
+    #[test]
+    fn frames_of_one_write_are_torn_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::new(dir.path().to_owned());
+        journal.create().unwrap();
+        let (first, head) = frame(&Head::start(), "one");
+        let entry = Entry { leaf: b"two".to_vec(), payload: Vec::new() };
+        let (joined, _) = codec::encode(&head, &[entry], true).unwrap();
+        let lost = vec![0; first.len()];
+        journal.append(Place::START, &[lost, joined].concat()).unwrap();
+        let Next::Torn(torn) = journal.next(Place::START).unwrap() else { panic!() };
+        assert_eq!(torn.place, Place::START);
     }
 }
