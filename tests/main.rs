@@ -5,6 +5,8 @@ mod blueprint;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod ops;
+#[cfg(test)]
 mod provider;
 #[cfg(test)]
 mod state;
