@@ -6,11 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::blueprint;
 use crate::blueprint::Blueprint;
 use crate::blueprint::inputs;
 use crate::blueprint::inputs::Given;
-use crate::blueprint::parse;
-use crate::blueprint::resolve;
 use crate::blueprint::resolve::Resolved;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
@@ -70,6 +69,21 @@ pub struct Ask {
     pub budget: Option<Budget>,
     /// The absolute folder of its local resources; only when it is made.
     pub root: Option<String>,
+    /// Words for what nobody has said and nothing is recorded of.
+    pub defaults: Defaults,
+}
+
+/// Words that hold where neither an ask nor a record says anything.
+#[derive(Clone, Debug, Default)]
+pub struct Defaults {
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// Whose budget it is on.
+    pub team: Option<String>,
+    /// What it belongs to.
+    pub project: Option<String>,
+    /// The absolute folder of its local resources.
+    pub root: Option<String>,
 }
 
 /// An ask, checked and complete.
@@ -101,9 +115,7 @@ pub struct Parsed {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn read_blueprint(source: &Source) -> Result<Parsed, Diagnostics> {
-    let (blueprint, mut warnings) = parse::parse(source)?;
-    let (resolved, more) = resolve::resolve(&blueprint)?;
-    warnings.extend(more);
+    let (blueprint, resolved, warnings) = blueprint::load(source)?;
     let integrations = blueprint
         .integrations
         .iter()
@@ -165,6 +177,12 @@ pub fn settle(context: &Context, ask: &Ask, known: Option<&Snapshot>) -> Result<
     };
     let identity = identity(ask, recorded);
     problems.extend(missing_words(&identity, &ask.name));
+    // G1: a blueprint that names no policy is not governed by anyone's choice.
+    if parsed.blueprint.governance.policies.is_empty() {
+        let detail = format!("the blueprint {} names no policy", parsed.blueprint.name);
+        let help = "name one: [governance] policies = [\"baseline\"]";
+        problems.push(Diagnostic::error(Code::MissingIdentity, detail).help(help));
+    }
     let (given, inputs) = match settle_inputs(context, ask, recorded, &parsed) {
         Ok(settled) => settled,
         Err(OpError::Diagnostics(wrong)) => {
@@ -226,7 +244,13 @@ fn check_name(name: &str) -> Diagnostics {
 }
 
 fn identity(ask: &Ask, recorded: Option<&EnvironmentRecord>) -> Identity {
-    let known = recorded.map(|record| record.identity.clone()).unwrap_or_default();
+    let usual = |word: &Option<String>| word.clone().unwrap_or_default();
+    let known = recorded.map(|record| record.identity.clone()).unwrap_or_else(|| Identity {
+        owner: usual(&ask.defaults.owner),
+        team: usual(&ask.defaults.team),
+        project: usual(&ask.defaults.project),
+        ..Identity::default()
+    });
     let pick = |said: &Option<String>, known: String| said.clone().unwrap_or(known);
     Identity {
         owner: pick(&ask.owner, known.owner),
@@ -367,6 +391,6 @@ fn settle_root(
         }
         (Some(record), _) => record.root.clone(),
         (None, Some(root)) => root.clone(),
-        (None, None) => String::new(),
+        (None, None) => ask.defaults.root.clone().unwrap_or_default(),
     }
 }
