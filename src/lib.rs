@@ -1,5 +1,6 @@
 //! gov: a governed provisioner.
 pub mod blueprint;
+pub mod cli;
 pub mod cost;
 pub mod decision;
 pub mod diagnostic;
