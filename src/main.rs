@@ -1,4 +1,5 @@
-//! The gov binary: parse, run, exit.
+//! The gov binary: parse, run, exit. Nothing else.
+#![expect(clippy::disallowed_methods, reason = "IO: the process's own arguments")]
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,11 +9,12 @@ use gov::provider::builtin::local::SUPERVISE_COMMAND;
 use gov::provider::builtin::local::supervise;
 
 fn main() -> ExitCode {
-    let arguments: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
+    let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
     match arguments.as_slice() {
-        [command, option, spec] if command == SUPERVISE_COMMAND && option == SPEC_OPTION => {
+        // The supervisor of a process that gov started: before any thread is.
+        [_, command, option, spec] if command == SUPERVISE_COMMAND && option == SPEC_OPTION => {
             ExitCode::from(supervise::main(Path::new(spec)))
         }
-        _ => ExitCode::FAILURE,
+        _ => gov::cli::run(arguments),
     }
 }

@@ -67,6 +67,31 @@ pub fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_draft(path, bytes)
 }
 
+/// Creates a file that must not exist yet, with its folders, readable as the user's mask says.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] and whatever else is in the way.
+pub fn create_shared(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(bytes)
+}
+
+/// Replaces a file's content whole or not at all, keeping who may read it.
+///
+/// # Errors
+/// Where it cannot be written; the file is as it was then.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let permissions = std::fs::metadata(path).map(|found| found.permissions()).ok();
+    write_private(path, bytes)?;
+    match permissions {
+        Some(permissions) => std::fs::set_permissions(path, permissions),
+        None => std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o644)),
+    }
+}
+
 /// The names in a folder, in order.
 ///
 /// # Errors

@@ -67,6 +67,8 @@ pub struct Line {
 pub struct Report {
     /// The environment.
     pub name: String,
+    /// How many resources were looked at.
+    pub looked_at: usize,
     /// What was found, in order.
     pub lines: Vec<Line>,
     /// Why it could not be looked at, where it could not.
@@ -125,6 +127,7 @@ pub async fn drift(
             }
             Err(error) => Report {
                 name,
+                looked_at: 0,
                 lines: Vec::new(),
                 error: Some(error),
                 remedy: None,
@@ -208,7 +211,14 @@ async fn act_on(
     confirm: &dyn Confirm,
 ) -> Result<Report, OpError> {
     let name = known.record.name.clone();
-    let mut report = Report { name, lines, error: None, remedy: None, accepted: BTreeMap::new() };
+    let mut report = Report {
+        name,
+        looked_at: known.resources.len(),
+        lines,
+        error: None,
+        remedy: None,
+        accepted: BTreeMap::new(),
+    };
     if remedy == Remedy::None || report.loud().next().is_none() {
         return Ok(report);
     }

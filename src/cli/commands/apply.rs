@@ -51,7 +51,7 @@ pub async fn plan(session: &Session<'_>, arguments: &PlanArgs) -> Result<Answer,
         (other, _) => other,
     };
     let proposed = proposed(&proposal);
-    let text = render::plan::text(session.ui.screen(), &proposed);
+    let text = render::plan::text(&session.ui.screen(), &proposed);
     Ok(Answer::ended(exit, text, render::plan::json(&proposed)))
 }
 
@@ -131,13 +131,12 @@ pub async fn start_due(session: &Session<'_>) -> Result<Answer, OpError> {
 /// A report in words.
 pub fn told(session: &Session<'_>, report: &Report) -> Answer {
     session.progress.finish();
-    let now = crate::model::lifetime::Clock::now(&crate::host::clock::SystemClock::new());
     let exit = match &report.ending {
         Some(ending) => exit::of_ending(ending, false),
         None if report.declined => Exit::Error,
         None => Exit::Done,
     };
-    let text = render::ending::report(session.ui.screen(), report, now);
+    let text = render::ending::report(&session.ui.screen(), report, session.now());
     Answer::ended(exit, text, render::ending::report_json(report))
 }
 

@@ -33,8 +33,11 @@ use crate::cli::progress::Progress;
 use crate::cli::render;
 use crate::cli::ui::Ui;
 use crate::engine::driver::Interrupt;
+use crate::host::clock::SystemClock;
 use crate::model::actor::Door;
 use crate::model::decision::Rationale;
+use crate::model::lifetime::Clock as _;
+use crate::model::lifetime::Timestamp;
 use crate::ops::OpError;
 
 /// What a command has to say.
@@ -45,17 +48,25 @@ pub struct Answer {
     pub text: String,
     /// For scripts.
     pub json: Json,
+    /// Whether the text is for programs and passes as it is.
+    pub raw: bool,
 }
 
 impl Answer {
     /// Done, in these words.
     pub fn done(text: impl Into<String>, json: Json) -> Self {
-        Self { exit: Exit::Done, text: text.into(), json }
+        Self::ended(Exit::Done, text, json)
     }
 
     /// Ended this way, in these words.
     pub fn ended(exit: Exit, text: impl Into<String>, json: Json) -> Self {
-        Self { exit, text: text.into(), json }
+        Self { exit, text: text.into(), json, raw: false }
+    }
+
+    /// The same, in text for programs.
+    #[must_use]
+    pub fn raw(self) -> Self {
+        Self { raw: true, ..self }
     }
 }
 
@@ -76,19 +87,32 @@ pub struct Session<'a> {
 }
 
 impl Session<'_> {
+    /// Whether there is a person at a terminal to ask.
+    #[must_use]
+    pub fn is_interactive(&self) -> bool {
+        use std::io::IsTerminal as _;
+        std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && !self.global.json
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        SystemClock::new().now()
+    }
+
     /// The store and everything else that operations need.
     async fn open(&self, make: bool) -> Result<Opened, OpError> {
         let progress = Arc::clone(&self.progress);
         let setup = Setup {
             config: self.config.clone(),
             operation: self.operation.clone(),
-            door: if self.ui.is_interactive() { Door::Terminal } else { Door::Script },
+            door: if self.is_interactive() { Door::Terminal } else { Door::Script },
             rationale: Rationale {
                 objective: self.global.objective.clone(),
                 ticket: self.global.ticket.clone(),
                 ..Rationale::default()
             },
-            watch: Arc::new(move |told| progress.told(told)),
+            watch: Arc::new(move |told| progress.tell(told)),
             interrupt: self.interrupt.clone(),
         };
         let opened = context::open(setup, make).await?;
@@ -106,7 +130,7 @@ impl Session<'_> {
         if self.global.timings
             && let Ok(timings) = opened.context.timings.lock()
         {
-            self.ui.talk(&render::timings::text(self.ui.screen(), &timings));
+            self.ui.talk(&render::timings::text(&self.ui.talk_screen(), &timings));
         }
     }
 }

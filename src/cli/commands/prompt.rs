@@ -33,12 +33,12 @@ impl Confirm for Prompt<'_> {
                 before,
                 now: proposal.plan.made,
             };
-            ui.out(&plan::text(ui.screen(), &proposed));
+            ui.out(&plan::text(&ui.screen(), &proposed));
         }
         let name = &proposal.plan.record.name;
         if needs_human {
             // Without a terminal there is nobody to consent, and the gate says what is needed.
-            if !ui.is_interactive() {
+            if !self.session.is_interactive() {
                 return Ok(Consent::Yes);
             }
             ui.talk(&format!("This needs a human's consent. Type {name} to give it:"));
@@ -48,7 +48,7 @@ impl Confirm for Prompt<'_> {
         if self.yes {
             return Ok(Consent::Yes);
         }
-        if !ui.is_interactive() {
+        if !self.session.is_interactive() {
             let message = "there is no terminal to ask at; look at the plan, then say --yes";
             return Err(OpError::Usage(message.to_owned()));
         }
