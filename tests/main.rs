@@ -1,3 +1,7 @@
 //! The one test executable.
 
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod golden;
 mod provider;

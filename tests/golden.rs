@@ -1,0 +1,31 @@
+//! Golden files: what a test got is compared with what lies beside its input.
+//!
+//! `GOV_UPDATE_GOLDEN=1 cargo test` writes them anew; the difference is then reviewed like code.
+
+#![expect(clippy::disallowed_methods, reason = "IO: tests read and write their fixtures")]
+
+use std::path::Path;
+use std::path::PathBuf;
+
+/// The switch that makes [`check`] write instead of compare.
+const UPDATE: &str = "GOV_UPDATE_GOLDEN";
+
+/// A folder below `tests/`.
+pub fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
+}
+
+/// Compares with a golden file, or writes it. `Err` tells the difference.
+pub fn check(path: &Path, actual: &str) -> Result<(), String> {
+    if std::env::var_os(UPDATE).is_some_and(|value| value == "1") {
+        std::fs::write(path, actual).map_err(|error| format!("{}: {error}", path.display()))?;
+        return Ok(());
+    }
+    let wanted = std::fs::read_to_string(path)
+        .map_err(|error| format!("{}: {error}; set {UPDATE}=1 to write it", path.display()))?;
+    if wanted == actual {
+        return Ok(());
+    }
+    let message = format!("{} differs; set {UPDATE}=1 to accept", path.display());
+    Err(format!("{message}\n--- wanted\n{wanted}--- got\n{actual}"))
+}
