@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod blueprint;
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod ops;

@@ -15,9 +15,11 @@ use crate::model::money::Money;
 /// A governed provisioner: nothing exists without an owner, a purpose, a budget and an expiry.
 #[derive(Parser, Debug)]
 #[command(name = "gov", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 done · 1 error · 2 changes (--detailed-exitcode) · 3 denied · \
+#[command(
+    after_help = "Exit codes: 0 done · 1 error · 2 changes (--detailed-exitcode) · 3 denied · \
     4 approval needed or held · 5 drift · 6 locked · 7 over budget or unpriced · 8 partly done · \
-    70 bug · 130 interrupted")]
+    70 bug · 130 interrupted"
+)]
 pub struct Cli {
     /// What goes for every command.
     #[command(flatten)]

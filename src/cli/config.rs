@@ -118,9 +118,12 @@ impl Config {
             .map(|path| working.join(path))
             .or_else(|| convenience.data_dir.clone().map(|path| base.join(path)))
             .or_else(|| user_folder("XDG_DATA_HOME", home.as_deref(), ".local/share"))
-            .ok_or_else(|| OpError::Usage(
-                "there is no home folder for the store; say where it lies: --data-dir DIR".into(),
-            ))?;
+            .ok_or_else(|| {
+                OpError::Usage(
+                    "there is no home folder for the store; say where it lies: --data-dir DIR"
+                        .into(),
+                )
+            })?;
         let config_dir = user_folder("XDG_CONFIG_HOME", home.as_deref(), ".config")
             .unwrap_or_else(|| data_dir.join("config"));
         let from_variable = variable("GOV_PARALLELISM").map(|text| {

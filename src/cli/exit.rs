@@ -10,6 +10,7 @@ use crate::model::decision::Finding;
 use crate::model::decision::Ground;
 use crate::model::decision::Outcome;
 use crate::model::decision::Severity;
+use crate::model::lifetime::LifeError;
 use crate::ops::OpError;
 use crate::state::StoreError;
 
@@ -151,8 +152,17 @@ pub fn of_error(error: &OpError) -> Exit {
         | OpError::Money(_)
         | OpError::Usage(_)
         | OpError::Failed(_) => Exit::Error,
-        // A life that is asked to be longer than a limit is beyond a limit.
-        OpError::Life(_) => Exit::Denied,
+        OpError::Life(error) => of_life(*error),
+    }
+}
+
+fn of_life(error: LifeError) -> Exit {
+    match error {
+        LifeError::GrantTooLong { .. } | LifeError::LifeTooLong { .. } | LifeError::Over { .. } => {
+            Exit::Denied
+        }
+        // No limit is in the way: what was asked for makes no life longer.
+        LifeError::NotLater { .. } => Exit::Error,
     }
 }
 
@@ -310,7 +320,8 @@ mod tests {
         use Severity::Deny;
         use Severity::NeedsApproval;
         use Severity::NeedsHuman;
-        let rows: &[(Outcome, &[(Severity, Ground)], Exit)] = &[
+        type Row<'a> = (Outcome, &'a [(Severity, Ground)], Exit);
+        let rows: &[Row<'_>] = &[
             (Outcome::Allow, &[(Advisory, Policy)], Exit::Done),
             (Outcome::Deny, &[(Deny, Money)], Exit::Money),
             (Outcome::Deny, &[(Deny, Money), (Deny, Policy)], Exit::Denied),
@@ -330,7 +341,7 @@ mod tests {
 
     #[test]
     fn every_error_has_its_code() {
-        let stream = Stream::Freeze;
+        let (stream, epoch) = (Stream::Freeze, Timestamp::from_millis(0));
         let life = LifeError::GrantTooLong { asked: Duration::ZERO, max: Duration::ZERO };
         let rows: Vec<(OpError, u8)> = vec![
             (Diagnostics::from(Diagnostic::error(Code::TomlSyntax, "x")).into(), 1),
@@ -344,6 +355,7 @@ mod tests {
             (StoreError::Illegal("x".into()).into(), 70),
             (SealError::WrongKey.into(), 1),
             (life.into(), 3),
+            (LifeError::NotLater { asked: epoch, bound: epoch }.into(), 1),
             (MoneyError::TooLarge.into(), 1),
             (OpError::Uncertain { name: "a".into(), addresses: BTreeSet::new() }, 8),
             (OpError::BrokenOff { message: "x".into(), in_flight: Vec::new() }, 8),

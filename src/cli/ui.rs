@@ -2,8 +2,8 @@
 //!
 //! Nothing is read from the environment here: what is known of the terminal comes in as
 //! [`Setting`], and colour, width and characters are decided from it once. A reader that goes away
-//! ends the talking quietly; any other failure to write is kept for whoever asks at the end. Nothing
-//! here decides what is said: that is [`render`](crate::cli::render).
+//! ends the talking quietly; any other failure to write is kept for whoever asks at the end.
+//! Nothing here decides what is said: that is [`render`](crate::cli::render).
 
 use std::io::ErrorKind;
 use std::io::Write;
@@ -18,6 +18,7 @@ use super::render::WIDTH_MIN;
 use super::render::diagnostics;
 use super::render::error;
 use super::render::page::Page;
+use super::render::text;
 use super::render::text::Hue;
 use super::render::text::clean_lines;
 use crate::diagnostic::Diagnostics;
@@ -223,7 +224,7 @@ impl Ui {
 
     /// A JSON document.
     pub fn json(&self, document: &Json) {
-        self.out.write(&format!("{document:#}\n"));
+        self.out.write(&text::json(document));
     }
 
     /// Data as the reader wants it: JSON where that was asked for, else text.

@@ -45,7 +45,8 @@ pub fn sealer(source: &KeySource) -> Result<Sealer, SealError> {
         KeySource::File { path, make } => from_file(path, *make)?,
     };
     let key = decode(&text).ok_or_else(|| {
-        let message = "the key is not 64 hex digits; it must be the one that values were sealed with";
+        let message =
+            "the key is not 64 hex digits; it must be the one that values were sealed with";
         SealError::NoKey(message.to_owned())
     })?;
     Ok(Sealer::new(&key))

@@ -150,7 +150,8 @@ impl World {
             trust: self.trust.clone(),
             clock,
             entropy: Arc::new(move |bytes: &mut [u8]| {
-                let next = chance.fetch_add(1, Ordering::SeqCst).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                let next =
+                    chance.fetch_add(1, Ordering::SeqCst).wrapping_mul(0x9E37_79B9_7F4A_7C15);
                 for (index, byte) in bytes.iter_mut().enumerate() {
                     *byte = next.rotate_left(u32::try_from(index).unwrap() * 7).to_le_bytes()[0];
                 }

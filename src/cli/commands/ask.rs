@@ -27,8 +27,18 @@ const BLUEPRINT_FILE: &str = "blueprint.toml";
 
 /// What an environment file may say.
 const FILE_KEYS: &[&str] = &[
-    "blueprint", "owner", "team", "project", "purpose", "value", "ttl", "until", "start", "budget",
-    "root", "inputs",
+    "blueprint",
+    "owner",
+    "team",
+    "project",
+    "purpose",
+    "value",
+    "ttl",
+    "until",
+    "start",
+    "budget",
+    "root",
+    "inputs",
 ];
 
 /// Reads a blueprint: a file, or the one in a folder.
@@ -101,7 +111,8 @@ fn environment_file(
         Ok(text) => Ok(Some(Source::new(path.display().to_string(), text))),
         Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => {
-            let message = format!("the environment file {} cannot be read: {error}", path.display());
+            let message =
+                format!("the environment file {} cannot be read: {error}", path.display());
             Err(OpError::Failed(message))
         }
     }
@@ -109,8 +120,8 @@ fn environment_file(
 
 fn from_file(source: &Source, session: &Session<'_>) -> Result<Ask, OpError> {
     let mut problems = Diagnostics::new();
-    let file: toml_edit::Document<String> =
-        toml_edit::Document::parse(source.text.to_string()).map_err(|error| {
+    let file: toml_edit::Document<String> = toml_edit::Document::parse(source.text.to_string())
+        .map_err(|error| {
             let wrong = Diagnostic::error(Code::TomlSyntax, error.message().to_owned());
             OpError::from(Diagnostics::from(placed(wrong, source, error.span())))
         })?;

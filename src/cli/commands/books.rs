@@ -21,7 +21,9 @@ pub async fn import(
     let done = books::import(&opened.context, name, address, id).await;
     session.close(&opened);
     done?;
-    let text = format!("{address} is in the books of {name} now; `gov plan {name}` shows how it differs.\n");
+    let text = format!(
+        "{address} is in the books of {name} now; `gov plan {name}` shows how it differs.\n"
+    );
     let body = json!({ "environment": name, "address": address, "id": id });
     Ok(Answer::done(text, render::document("imported", body)))
 }
@@ -37,7 +39,9 @@ pub async fn forget(
     let done = books::forget(&opened.context, name, address, reason).await;
     session.close(&opened);
     done?;
-    let text = format!("{address} is out of the books of {name}. Whatever exists of it is governed by nobody.\n");
+    let text = format!(
+        "{address} is out of the books of {name}. Whatever exists of it is governed by nobody.\n"
+    );
     let body = json!({ "environment": name, "address": address });
     Ok(Answer::done(text, render::document("forgotten", body)))
 }

@@ -151,9 +151,8 @@ pub fn fmt(session: &Session<'_>, path: Option<&Path>, check: bool) -> Result<An
             Ok(text) => {
                 changed.push(path.display().to_string());
                 if !check {
-                    files::replace(path, text.as_bytes()).map_err(|error| {
-                        OpError::Failed(format!("{}: {error}", path.display()))
-                    })?;
+                    files::replace(path, text.as_bytes())
+                        .map_err(|error| OpError::Failed(format!("{}: {error}", path.display())))?;
                 }
             }
             Err(wrong) => problems.extend(wrong),

@@ -36,8 +36,7 @@ pub async fn drift(
     let reports = drift::drift(&opened.context, name, remedy, &prompt).await;
     session.close(&opened);
     let reports = reports?;
-    let mut shown =
-        render::drift::Report { environments: reports.len(), ..Default::default() };
+    let mut shown = render::drift::Report { environments: reports.len(), ..Default::default() };
     let mut text = String::new();
     let mut exits = Vec::new();
     let mut remedies = Vec::new();
@@ -45,7 +44,8 @@ pub async fn drift(
         shown.resources = shown.resources.saturating_add(report.looked_at);
         shown.lines.extend(report.lines.iter().map(|found| line(&report.name, found)));
         if let Some(error) = &report.error {
-            let advice = render::error::text(&session.ui.screen(), error, Some(&report.name), false);
+            let advice =
+                render::error::text(&session.ui.screen(), error, Some(&report.name), false);
             text.push_str(&format!("{}: {advice}\n", report.name));
             exits.push(exit::of_error(error));
             remedies.push(render::error::json(error, Some(&report.name)));

@@ -57,6 +57,7 @@ pub async fn list(session: &Session<'_>, wanted: Wanted) -> Result<Answer, OpErr
         rows: found.iter().collect(),
         filtered,
         location: &location,
+        may_wake: &*opened.context.may_wake,
         now: session.now(),
     };
     let text = render::list::text(&session.ui.screen(), &listing);
@@ -92,6 +93,10 @@ pub async fn show(
         snapshot: &snapshot,
         cost: summary.and_then(|summary| summary.cost.as_ref()),
         frozen: ledger.frozen(snapshot.id),
+        may_wake: snapshot
+            .lease
+            .as_ref()
+            .is_some_and(|held| (opened.context.may_wake)(&held.holder)),
         now: session.now(),
     };
     let text = render::show::text(&session.ui.screen(), &shown);
@@ -154,9 +159,12 @@ pub async fn output(
     let plain = sealer.seal(&live)?;
     let raw = !session.ui.is_terminal();
     let text = render::output::one(&plain, raw);
-    let json = render::document("output", serde_json::json!({
-        "environment": name, "name": output, "value": plain.to_plain_json(),
-    }));
+    let json = render::document(
+        "output",
+        serde_json::json!({
+            "environment": name, "name": output, "value": plain.to_plain_json(),
+        }),
+    );
     let answer = Answer::done(text, json);
     Ok(if raw { answer.raw() } else { answer })
 }

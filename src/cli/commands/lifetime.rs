@@ -42,11 +42,7 @@ pub async fn extend(
 }
 
 /// `gov expire`.
-pub async fn expire(
-    session: &Session<'_>,
-    name: &str,
-    reason: &str,
-) -> Result<Answer, OpError> {
+pub async fn expire(session: &Session<'_>, name: &str, reason: &str) -> Result<Answer, OpError> {
     let opened = session.open(false).await?;
     let moved = lifetime::expire(&opened.context, name, reason).await;
     session.close(&opened);

@@ -171,7 +171,9 @@ async fn dispatch(session: &Session<'_>, command: Command) -> Result<Answer, OpE
         Command::List { mine, team, expiring, purpose, all } => {
             inspect::list(session, inspect::Wanted { mine, team, expiring, purpose, all }).await
         }
-        Command::Show { env, plan } => inspect::show(session, env.as_deref(), plan.as_deref()).await,
+        Command::Show { env, plan } => {
+            inspect::show(session, env.as_deref(), plan.as_deref()).await
+        }
         Command::Why { env } => inspect::why(session, &env).await,
         Command::History { env } => inspect::history(session, env.as_deref()).await,
         Command::Output { env, name } => inspect::output(session, &env, name.as_deref()).await,
@@ -197,7 +199,9 @@ async fn dispatch(session: &Session<'_>, command: Command) -> Result<Answer, OpE
         }
         Command::Check { blueprint } => check::check(session, &blueprint),
         Command::Blueprint(BlueprintCommand::List { dir }) => check::list(session, dir.as_deref()),
-        Command::Blueprint(BlueprintCommand::Show { blueprint }) => check::show(session, &blueprint),
+        Command::Blueprint(BlueprintCommand::Show { blueprint }) => {
+            check::show(session, &blueprint)
+        }
         Command::Fmt { path, check } => check::fmt(session, path.as_deref(), check),
         Command::Init { dir } => setup::init(session, dir.as_deref()),
         Command::Doctor => setup::doctor(session).await,
@@ -207,10 +211,7 @@ async fn dispatch(session: &Session<'_>, command: Command) -> Result<Answer, OpE
     }
 }
 
-async fn dispatch_state(
-    session: &Session<'_>,
-    command: StateCommand,
-) -> Result<Answer, OpError> {
+async fn dispatch_state(session: &Session<'_>, command: StateCommand) -> Result<Answer, OpError> {
     match command {
         StateCommand::List { env } => state::list(session, &env).await,
         StateCommand::Show { env, address } => state::show(session, &env, &address).await,

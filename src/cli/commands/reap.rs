@@ -62,7 +62,8 @@ pub async fn reap(session: &Session<'_>, arguments: &ReapArgs) -> Result<Answer,
         write(session, path, &report)?;
     }
     let dry_run = report.dry_run;
-    let shown = render::reap::Report { lines: report.lines.into_iter().map(line).collect(), dry_run };
+    let shown =
+        render::reap::Report { lines: report.lines.into_iter().map(line).collect(), dry_run };
     let exit = render::reap::exit(&shown);
     let text = render::reap::text(&session.ui.screen(), &shown);
     Ok(Answer::ended(exit, text, render::reap::json(&shown)))
@@ -77,9 +78,7 @@ fn line(line: reap::Line) -> Line {
         }
         Outcome::Failed(error) => Fate::Failed { error, partly: line.intent.is_some() },
         Outcome::Busy(by) => Fate::Locked { by },
-        Outcome::NotReviewed => {
-            Fate::Skipped { reason: "it is not what was reviewed".to_owned() }
-        }
+        Outcome::NotReviewed => Fate::Skipped { reason: "it is not what was reviewed".to_owned() },
     };
     Line { name: line.name, fate }
 }

@@ -24,11 +24,7 @@ pub async fn list(session: &Session<'_>, name: &str) -> Result<Answer, OpError> 
 }
 
 /// `gov state show`.
-pub async fn show(
-    session: &Session<'_>,
-    name: &str,
-    address: &Address,
-) -> Result<Answer, OpError> {
+pub async fn show(session: &Session<'_>, name: &str, address: &Address) -> Result<Answer, OpError> {
     let opened = session.open(false).await?;
     let snapshot = inspect::show(&opened.context, name).await?;
     session.close(&opened);
@@ -91,7 +87,8 @@ pub fn rebuild(session: &Session<'_>) -> Result<Answer, OpError> {
 pub fn export(session: &Session<'_>) -> Result<Answer, OpError> {
     let mut bytes = Vec::new();
     let events = local::export(&session.config.data_dir, &mut bytes)?;
-    let text = String::from_utf8(bytes).map_err(|_| OpError::Bug("the journal is no text".into()))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| OpError::Bug("the journal is no text".into()))?;
     let document = render::document("exported", json!({ "events": events }));
     Ok(Answer::done(text, document).raw())
 }

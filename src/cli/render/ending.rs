@@ -130,8 +130,7 @@ pub fn section(page: &mut Page<'_>, ending: &Ending, name: &str) {
         );
     }
     let hue = if ending.outcome == Some(RunOutcome::Done) { Hue::Good } else { Hue::Warn };
-    let line = page.screen().paint(hue, &summary(ending));
-    page.line(&line);
+    page.strong(hue, &summary(ending));
     advise(page, ending, &clean(name));
 }
 
@@ -295,7 +294,7 @@ mod tests {
             ],
             stopped: None,
         };
-        let screen = Screen::plain(100);
+        let screen = Screen::plain(160);
         let mut page = Page::new(&screen);
         section(&mut page, &ending, "dev");
         let text = page.finish();
@@ -303,7 +302,8 @@ mod tests {
             "create a.c: disk\\u{1b} full",
             "create a.d: connection lost",
             "gov import dev 'a.d' ID",
-            "Partly done: 1 created, 0 updated, 0 deleted, 1 failed, 1 with an unknown outcome, 1 not begun.",
+            "Partly done: 1 created, 0 updated, 0 deleted, 1 failed,",
+            "1 with an unknown outcome, 1 not begun.",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }

@@ -61,7 +61,7 @@ pub fn advice(error: &OpError, about: Option<&str>) -> Advice {
         OpError::Refused(refused) => {
             let act = refused.act.name();
             Advice::new(format!("The gate refused to {act}; nothing was changed."))
-                .next(format!("`gov history {env}` has the decision on record."))
+                .why("The decision is on record.")
         }
         OpError::NoEnvironment { name, near, ended } => {
             no_environment(name, near.as_deref(), *ended)

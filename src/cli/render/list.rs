@@ -16,6 +16,8 @@ use super::text::clean;
 use super::text::count;
 use super::text::cut;
 use super::time;
+use crate::model::event::FreezeScope;
+use crate::model::event::Holder;
 use crate::model::lifetime::Duration;
 use crate::model::lifetime::Timestamp;
 use crate::state::summary::Ledger;
@@ -34,7 +36,7 @@ const WIDTH_MEDIUM: usize = 90;
 const WIDTH_LARGE: usize = 130;
 
 /// What is listed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Listing<'a> {
     /// The small view of everything.
     pub ledger: &'a Ledger,
@@ -44,13 +46,20 @@ pub struct Listing<'a> {
     pub filtered: bool,
     /// Where the store lies.
     pub location: &'a str,
+    /// Whether the holder of a lease may still be at work: not surely dead.
+    pub may_wake: &'a dyn Fn(&Holder) -> bool,
     /// Now.
     pub now: Timestamp,
 }
 
 /// Where an environment is in its life, then whatever else is the matter with it.
 #[must_use]
-pub fn states(ledger: &Ledger, summary: &Summary, now: Timestamp) -> Vec<&'static str> {
+pub fn states(
+    ledger: &Ledger,
+    summary: &Summary,
+    may_wake: &dyn Fn(&Holder) -> bool,
+    now: Timestamp,
+) -> Vec<&'static str> {
     if summary.ended.is_some() {
         return vec!["ended"];
     }
@@ -63,7 +72,9 @@ pub fn states(ledger: &Ledger, summary: &Summary, now: Timestamp) -> Vec<&'stati
         Some(life) if life.expiry.since(now) <= EXPIRING_WITHIN => "expiring",
         Some(_) => "live",
     }];
-    match (summary.run.is_some(), summary.lease.is_some()) {
+    // The journal knows who took the lease and not whether they live: a killed holder left both.
+    let at_work = summary.lease.as_ref().is_some_and(|lease| may_wake(&lease.holder));
+    match (summary.run.is_some(), at_work) {
         (true, true) => states.push("running"),
         (true, false) => states.push("interrupted"),
         (false, _) if !summary.uncertain.is_empty() => states.push("uncertain"),
@@ -130,7 +141,7 @@ pub fn text(screen: &Screen, listing: &Listing<'_>) -> String {
 }
 
 fn row(screen: &Screen, listing: &Listing<'_>, summary: &Summary) -> Vec<Field> {
-    let states = states(listing.ledger, summary, listing.now);
+    let states = states(listing.ledger, summary, listing.may_wake, listing.now);
     let resources = summary.addresses.union(&summary.uncertain).count();
     let amount = summary.cost.as_ref().map_or("-".to_owned(), |cost| cost.summary());
     vec![
@@ -164,7 +175,7 @@ fn foot(page: &mut Page<'_>, listing: &Listing<'_>) {
         page.item(0, ("OVERDUE:", Hue::Bad), &text);
     }
     for (scope, reason) in &listing.ledger.globals.frozen {
-        if *scope == crate::model::event::FreezeScope::All {
+        if *scope == FreezeScope::All {
             let text = format!("everything, since {}", clean(reason));
             page.item(0, ("Frozen:", Hue::Warn), &text);
         }
@@ -199,11 +210,11 @@ fn overdue<'a>(listing: &Listing<'a>) -> Vec<&'a Summary> {
 #[must_use]
 pub fn json(listing: &Listing<'_>) -> Json {
     let ledger = listing.ledger;
-    let rows = listing.rows.iter().map(|one| summary_json(ledger, one, listing.now));
+    let rows = listing.rows.iter().map(|one| summary_json(listing, one));
     let overdue: Vec<&str> = overdue(listing).iter().map(|one| one.name.as_str()).collect();
     let frozen = ledger.globals.frozen.iter().map(|(scope, reason)| match scope {
-        crate::model::event::FreezeScope::All => json!({ "scope": "all", "reason": reason }),
-        crate::model::event::FreezeScope::Environment(id) => {
+        FreezeScope::All => json!({ "scope": "all", "reason": reason }),
+        FreezeScope::Environment(id) => {
             json!({ "scope": id.to_string(), "reason": reason })
         }
     });
@@ -226,7 +237,7 @@ pub fn json(listing: &Listing<'_>) -> Json {
 
 /// One environment as JSON.
 #[must_use]
-pub fn summary_json(ledger: &Ledger, summary: &Summary, now: Timestamp) -> Json {
+pub fn summary_json(listing: &Listing<'_>, summary: &Summary) -> Json {
     let texts = |set: &std::collections::BTreeSet<crate::model::address::Address>| {
         set.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
@@ -244,11 +255,11 @@ pub fn summary_json(ledger: &Ledger, summary: &Summary, now: Timestamp) -> Json 
         "start": summary.start.map(|time| time.to_string()),
         "life": environment::life_json(summary.life),
         "ended": summary.ended.map(|time| time.to_string()),
-        "states": states(ledger, summary, now),
+        "states": states(listing.ledger, summary, listing.may_wake, listing.now),
         "resources": texts(&summary.addresses),
         "held": texts(&summary.held),
         "uncertain": texts(&summary.uncertain),
         "cost_monthly": summary.cost.as_ref().map(cost::json),
-        "frozen": ledger.frozen(summary.id),
+        "frozen": listing.ledger.frozen(summary.id),
     })
 }

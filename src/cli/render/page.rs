@@ -43,6 +43,14 @@ impl<'a> Page<'a> {
         self.text.push('\n');
     }
 
+    /// Wrapped sentences in a colour.
+    pub fn strong(&mut self, hue: Hue, text: &str) {
+        for line in wrap(text, self.screen.width) {
+            let painted = self.screen.paint(hue, &line);
+            self.line(&painted);
+        }
+    }
+
     /// A text of finished lines as it is.
     pub fn block(&mut self, block: &str) {
         for line in block.lines() {

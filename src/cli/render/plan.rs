@@ -138,8 +138,7 @@ pub fn text(screen: &Screen, proposed: &Proposed<'_>) -> String {
     }
     notes(&mut page, plan);
     page.gap();
-    let line = screen.paint(Hue::Strong, &summary(plan));
-    page.line(&line);
+    page.strong(Hue::Strong, &summary(plan));
     page.finish()
 }
 

@@ -155,7 +155,7 @@ fn members(page: &mut Page<'_>, value: &SealedValue) {
 pub fn attributes(page: &mut Page<'_>, before: &SealedValue, after: &SealedValue, forced: &[Path]) {
     for difference in value::differences(before, after) {
         let forces = forced.iter().any(|path| difference.path.starts_with(path));
-        let tail = if forces { " (forces the replacement)" } else { "" };
+        let tail = if forces { " (forces replacement)" } else { "" };
         let text = value::change(page.screen(), &difference, INDENT + 2 + tail.len());
         let sign = difference_sign(&difference);
         attribute(page, sign, &format!("{text}{tail}"));

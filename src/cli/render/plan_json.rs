@@ -48,7 +48,7 @@ pub fn json(proposed: &Proposed<'_>) -> Json {
             "name": plan.record.name,
             "is_new": plan.is_new,
         },
-        "purpose_of_plan": kind_name(plan.kind),
+        "plan_kind": kind_name(plan.kind),
         "store": plan.store.to_string(),
         "plan_digest": plan.file_digest().ok().map(|digest| digest.to_string()),
         "intent_digest": plan.intent_digest().ok().map(|digest| digest.to_string()),

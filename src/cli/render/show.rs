@@ -37,6 +37,8 @@ pub struct Shown<'a> {
     pub cost: Option<&'a Cost>,
     /// Why it is frozen, where it is.
     pub frozen: Option<&'a str>,
+    /// Whether the holder of its lease may still be at work: not surely dead.
+    pub may_wake: bool,
     /// Now.
     pub now: Timestamp,
 }
@@ -144,12 +146,16 @@ fn troubles(page: &mut Page<'_>, shown: &Shown<'_>) {
         page.pair("process", &clean(&format!("{} on {}", holder.pid, holder.host)));
         page.pair("since", &time::when(shown.now, lease.since));
         page.pair("lease", &lease.lease.to_string());
+        if !shown.may_wake {
+            page.prose(2, "Its holder is dead; whoever comes next takes over at once.");
+        }
     }
     if let Some(run) = &snapshot.run {
-        page.heading("Run under way or interrupted");
+        let at_work = snapshot.lease.is_some() && shown.may_wake;
+        page.heading(if at_work { "Run under way" } else { "Interrupted run" });
         page.pair("opened", &time::when(shown.now, run.opened));
         page.pair("steps", &progress(run));
-        if snapshot.lease.is_none() {
+        if !at_work {
             page.item(2, ("→", Hue::Calm), &format!("`gov apply {name}` goes on with it."));
         }
     }
@@ -220,6 +226,7 @@ pub fn json(shown: &Shown<'_>) -> Json {
     let texts = |set: &std::collections::BTreeSet<crate::model::address::Address>| {
         set.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
+    let resources = snapshot.resources.values().map(|record| resource(snapshot, record));
     let body = json!({
         "id": snapshot.id.to_string(),
         "record": environment::json(&snapshot.record),
@@ -230,7 +237,7 @@ pub fn json(shown: &Shown<'_>) -> Json {
         "reaping": snapshot.reaping,
         "cost_monthly": shown.cost.map(cost::json),
         "frozen": shown.frozen,
-        "resources": snapshot.resources.values().map(|it| resource(snapshot, it)).collect::<Vec<_>>(),
+        "resources": resources.collect::<Vec<_>>(),
         "uncertain": uncertain.collect::<Vec<_>>(),
         "held": texts(&snapshot.held),
         "outputs": value::named(&snapshot.outputs),
@@ -245,7 +252,7 @@ pub fn json(shown: &Shown<'_>) -> Json {
         "run": snapshot.run.as_ref().map(|run| json!({
             "id": run.run.to_string(),
             "opened": run.opened.to_string(),
-            "purpose_of_plan": plan_json::kind_name(run.plan.kind),
+            "plan_kind": plan_json::kind_name(run.plan.kind),
             "steps": run.plan.steps.len(),
             "steps_begun": run.steps.len(),
         })),

@@ -102,6 +102,23 @@ pub fn clean_source(text: &str) -> String {
     cleaned
 }
 
+/// A JSON document as text. What JSON itself would let through to a terminal is escaped as well.
+#[must_use]
+pub fn json(document: &serde_json::Value) -> String {
+    let mut text = String::new();
+    // Such characters can only stand inside strings, where every escape means the same.
+    for c in format!("{document:#}\n").chars() {
+        if c == '\n' || is_harmless(c) {
+            text.push(c);
+        } else {
+            let mut units = [0; 2];
+            let units = c.encode_utf16(&mut units).iter();
+            text.extend(units.map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    text
+}
+
 /// Whether a character only shows itself. Format characters can hide text and turn its direction.
 fn is_harmless(c: char) -> bool {
     let hidden = matches!(
@@ -209,6 +226,14 @@ mod tests {
         assert_eq!(cleaned.len(), evil.len());
         assert_eq!(cleaned.find('d'), evil.find('d'));
         assert!(!cleaned.chars().any(|c| c.is_control() && c != '\n'));
+    }
+
+    #[test]
+    fn json_is_harmless_and_still_says_the_same() {
+        let document = serde_json::json!({ "a": "x\u{9b}\u{202e}\u{e0001}\u{1b}é" });
+        let text = super::json(&document);
+        assert!(text.contains(r"x\u009b\u202e\udb40\udc01\u001bé"), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), document);
     }
 
     #[test]

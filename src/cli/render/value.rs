@@ -17,7 +17,7 @@ use crate::model::value::Path;
 use crate::model::value::Step;
 
 /// Columns of a value before it is folded, at least: less says nothing.
-const FOLDED_MIN: usize = 24;
+const FOLDED_MIN: usize = 20;
 
 /// A place where two values differ.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -86,19 +86,27 @@ pub fn text(screen: &Screen, value: &SealedValue, room: usize) -> String {
     format!("{}{tail}", cut(&whole, room.saturating_sub(columns(&tail))))
 }
 
-/// `name: "before" → "after"`, folded to the screen. Both sides share the line.
+/// `name: "before" → "after"`, folded to the screen: both sides share what `indent` leaves of the
+/// line, and a short one leaves its room to the other. What only came or went stands alone.
 #[must_use]
 pub fn change(screen: &Screen, difference: &Difference<'_>, indent: usize) -> String {
     let path = clean(&difference.path.to_string());
-    let used = indent.saturating_add(columns(&path)).saturating_add(6);
-    let room = screen.width.saturating_sub(used) / 2;
-    let before = text(screen, difference.before, room);
-    let after = text(screen, difference.after, room);
-    if before == after && !screen.unfold {
-        // Sealed on both sides, or folded before the first character that differs.
-        return format!("{path}: {before} → {after}, changed");
+    let room = screen.width.saturating_sub(indent).saturating_sub(columns(&path) + 2);
+    let (before, after) = (difference.before, difference.after);
+    if *before == SealedValue::Null {
+        return format!("{path}: {}", text(screen, after, room));
     }
-    format!("{path}: {before} → {after}")
+    if *after == SealedValue::Null {
+        return format!("{path}: {}", text(screen, before, room));
+    }
+    let room = room.saturating_sub(columns(" → "));
+    let old = text(screen, before, (room / 2).max(room.saturating_sub(columns(&whole(after)))));
+    let new = text(screen, after, room.saturating_sub(columns(&old)));
+    if old == new {
+        // Sealed on both sides, or folded before the first character that differs.
+        return format!("{path}: {old} → {new}, changed");
+    }
+    format!("{path}: {old} → {new}")
 }
 
 fn whole(value: &SealedValue) -> String {

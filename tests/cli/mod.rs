@@ -1,0 +1,4 @@
+//! The command line: what it says.
+
+mod fixture;
+mod render;
