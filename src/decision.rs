@@ -109,12 +109,12 @@ pub fn readmit(decision: Decision) -> Result<Readmitted, Box<Decision>> {
 ///
 /// # Errors
 /// Why it must not begin.
-pub fn judge_step(question: &Question<'_>) -> Result<(), Finding> {
+pub fn judge_step(question: &Question<'_>) -> Result<(), Box<Finding>> {
     /// Rules that look at what final values or time can change. The others were answered when
     /// the run was admitted, and their answers cannot have changed within it.
     const AT_STEP: &[&str] = &["freeze", "expired", "region", "integration"];
     let against = checks::review(question).into_iter().find(|finding| {
         finding.severity == Severity::Deny && AT_STEP.contains(&finding.rule.as_str())
     });
-    against.map_or(Ok(()), Err)
+    against.map_or(Ok(()), |finding| Err(Box::new(finding)))
 }

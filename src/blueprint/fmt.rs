@@ -307,7 +307,8 @@ mod tests {
             "\u{feff}\n\n# top\n\n\n  [ a . \"b c\" ]   # head\n\n  # first\n x=1\n\n\n",
             "y . z   =   'q'#c\nlist=[1,  2,]\n",
             "long = [ # open\n1, # one\n  # own\n 2 # two\n, {a=1,b.c = [ ]},\n[\n3]]\n",
-            "# about d\n[[d]]\nt = \"\"\"\n  # no comment\n\"\"\"\nn.b=1\nm=2\nn.a=3\n\n\n# end\n\n",
+            "# about d\n[[d]]\nt = \"\"\"\n  # no comment\n\"\"\"\n",
+            "n.b=1\nm=2\nn.a=3\n\n\n# end\n\n",
         );
         let want = r#"# top
 

@@ -11,13 +11,13 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::cli::context::KeySource;
+use crate::cli::context::files;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::Diagnostics;
 use crate::diagnostic::Source;
 use crate::diagnostic::Span;
-use crate::host::files;
-use crate::host::key::KeySource;
 use crate::model::lifetime::Duration;
 use crate::ops::OpError;
 use crate::policy::trust::Trust;

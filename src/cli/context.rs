@@ -1,15 +1,22 @@
 //! The composition root: the one place that knows which store, clock, key and providers are used.
+//!
+//! Commands that need the machine itself, its files or its clock, take it from here.
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::Mutex;
+
+pub use crate::host::clock::SystemClock;
+pub use crate::host::files;
+pub use crate::host::identity::own_name;
+pub use crate::host::key;
+pub use crate::host::key::KeySource;
 
 use crate::cli::config::Config;
 use crate::engine::driver::Interrupt;
 use crate::engine::driver::Progress;
-use crate::host::clock::SystemClock;
 use crate::host::identity;
-use crate::host::key;
 use crate::model::actor::Actor;
 use crate::model::actor::Door;
 use crate::model::decision::Rationale;
@@ -23,6 +30,9 @@ use crate::ops::OpError;
 use crate::provider::builtin::Means;
 use crate::provider::builtin::SystemEntropy;
 use crate::provider::builtin::local::Launcher;
+use crate::provider::builtin::local::SPEC_OPTION;
+use crate::provider::builtin::local::SUPERVISE_COMMAND;
+use crate::provider::builtin::local::supervise;
 use crate::provider::catalog::Catalog;
 use crate::state::local::LocalOptions;
 use crate::state::local::LocalStore;
@@ -155,4 +165,16 @@ fn may_wake(holder: &Holder) -> bool {
         return true;
     }
     holder.boot == machine.boot_id() && machine.pid_start(holder.pid) == Some(holder.pid_start)
+}
+
+/// Supervises a process that gov started, where these arguments ask for that and nothing else.
+/// Comes before any thread is started.
+#[must_use]
+pub fn supervise(arguments: &[std::ffi::OsString]) -> Option<ExitCode> {
+    match arguments {
+        [_, command, option, spec] if command == SUPERVISE_COMMAND && option == SPEC_OPTION => {
+            Some(ExitCode::from(supervise::main(Path::new(spec))))
+        }
+        _ => None,
+    }
 }

@@ -23,11 +23,11 @@ use tokio::sync::watch;
 
 use crate::cli::arguments::Cli;
 use crate::cli::config::variable;
+use crate::cli::context::SystemClock;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Progress;
 use crate::cli::ui::Setting;
 use crate::cli::ui::Ui;
-use crate::host::clock::SystemClock;
 use crate::ops::OpError;
 
 /// Runs gov on the arguments of a process and says how it ended.

@@ -231,7 +231,7 @@ fn sort(effects: Vec<Effect>) -> Work {
         Work { starts: Vec::new(), judgements: Vec::new(), records: Vec::new(), judged: false };
     for effect in effects {
         match effect {
-            Effect::Start(start) => work.starts.push(start),
+            Effect::Start(start) => work.starts.push(*start),
             Effect::Judge(step, change) => work.judgements.push((step, change)),
             Effect::Record(id, events) => work.records.push((id, events)),
         }
@@ -347,7 +347,8 @@ impl LeaseClock {
         let began = execution.clock.uptime_ms();
         match execution.store.renew(execution.fence, execution.clock.now()).await {
             Ok(_) => self.renewed_ms = began,
-            // Somebody keeps the store busy: try again soon. No call begins once the lease may be over.
+            // Somebody keeps the store busy: try again soon. No call begins once the lease
+            // may be over.
             Err(StoreError::Busy(_)) => {
                 let retry = millis(LEASE_RENEWAL).saturating_sub(1000);
                 self.renewed_ms = self.renewed_ms.max(began.saturating_sub(retry));

@@ -2,7 +2,6 @@
 //!
 //! An operating-system user is never proof of a human: whatever runs in a person's shell is that
 //! user. Environment variables are not asked, for the asker can set them.
-#![expect(clippy::disallowed_methods, reason = "IO: asks the system who this is")]
 
 use rustix::process::getuid;
 

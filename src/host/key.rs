@@ -1,6 +1,5 @@
 //! The key that seals sensitive values: from the environment, from a command, or from a file in
 //! the user's configuration folder that is made on first use.
-#![expect(clippy::disallowed_methods, reason = "IO: reads and makes the key file")]
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;

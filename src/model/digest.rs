@@ -1,8 +1,8 @@
 //! Digests: domain-separated SHA-256 over canonical bytes.
 //!
 //! Canonical bytes are the compact JSON of a type whose fields are written in their declared order,
-//! whose maps are ordered, whose decimals are text and which holds no floats. The same data gives the
-//! same bytes on every machine; parsing and writing again gives the bytes back.
+//! whose maps are ordered, whose decimals are text and which holds no floats. The same data gives
+//! the same bytes on every machine; parsing and writing again gives the bytes back.
 
 use std::fmt;
 use std::str::FromStr;

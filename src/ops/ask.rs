@@ -193,19 +193,7 @@ pub fn settle(context: &Context, ask: &Ask, known: Option<&Snapshot>) -> Result<
     };
     let digest = Digest::of(Domain::Blueprint, source.text.as_bytes());
     let limits = parsed.blueprint.limits.value.clone();
-    let budget = ask.budget.or(recorded.map(|r| r.budget)).unwrap_or_default();
-    let budget = match bounded_budget(context, &limits, budget, &digest) {
-        Ok(budget) => budget,
-        Err(error) => {
-            problems.push(Diagnostic::error(Code::InvalidIdentity, error.to_string()));
-            Budget::default()
-        }
-    };
-    if budget.is_empty() {
-        let detail = format!("the environment {} has no budget", ask.name);
-        let help = "state one: --budget \"5.00 USD\", or limits.budget in the blueprint";
-        problems.push(Diagnostic::error(Code::MissingIdentity, detail).help(help));
-    }
+    let budget = settle_budget(context, ask, recorded, &limits, &digest, &mut problems);
     let term = settle_term(context, ask, known, &limits, &digest, &mut problems);
     let root = settle_root(ask, recorded, &mut problems);
     if problems.has_errors() {
@@ -231,6 +219,30 @@ pub fn settle(context: &Context, ask: &Ask, known: Option<&Snapshot>) -> Result<
         start: ask.start.or(recorded.and_then(|record| record.start)),
     };
     Ok(Settled { record, source: parsed, inputs })
+}
+
+fn settle_budget(
+    context: &Context,
+    ask: &Ask,
+    recorded: Option<&EnvironmentRecord>,
+    limits: &Limits,
+    blueprint: &Digest,
+    problems: &mut Diagnostics,
+) -> Budget {
+    let asked = ask.budget.or(recorded.map(|record| record.budget)).unwrap_or_default();
+    match bounded_budget(context, limits, asked, blueprint) {
+        Ok(budget) if budget.is_empty() => {
+            let detail = format!("the environment {} has no budget", ask.name);
+            let help = "state one: --budget \"5.00 USD\", or limits.budget in the blueprint";
+            problems.push(Diagnostic::error(Code::MissingIdentity, detail).help(help));
+            budget
+        }
+        Ok(budget) => budget,
+        Err(error) => {
+            problems.push(Diagnostic::error(Code::InvalidIdentity, error.to_string()));
+            Budget::default()
+        }
+    }
 }
 
 fn check_name(name: &str) -> Diagnostics {

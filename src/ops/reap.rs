@@ -47,7 +47,7 @@ const PERCENT_DEFAULT: u32 = 50;
 /// How far the clock may lie behind the newest event: clocks are corrected by seconds.
 const BEHIND_MAX: Duration = Duration::from_secs(60);
 
-/// How far the clock may lie ahead of the last heartbeat. A reaper that runs daily never comes near.
+/// How far the clock may lie ahead of the last heartbeat: a daily reaper never comes near.
 const AHEAD_MAX: Duration = Duration::from_hours(7 * 24);
 
 /// What to reap, and how much at most.

@@ -2,7 +2,8 @@
 //!
 //! The [`planner`] is a sans-IO machine: it asks for provider calls and is told their answers, and
 //! its plan does not depend on the order in which answers come. [`steps`] puts changes in order,
-//! [`scope`] is what expressions see, [`file`](mod@file) is a plan at rest. Nothing here judges or acts.
+//! [`scope`] is what expressions see, [`file`](mod@file) is a plan at rest. Nothing here
+//! judges or acts.
 
 pub mod change;
 pub mod file;

@@ -228,7 +228,8 @@ mod tests {
 
     #[test]
     fn a_file_narrows_or_widens_the_ceiling_and_typing_errors_are_found() {
-        let text = "[ceiling]\nresources = 7\n[drift]\nrules = [{ attribute = \"mode\", action = \"accept\" }]\n";
+        let text = "[ceiling]\nresources = 7\n\
+                    [drift]\nrules = [{ attribute = \"mode\", action = \"accept\" }]\n";
         let trust = Trust::parse(&Source::new("trust.toml", text)).unwrap();
         assert_eq!(trust.ceiling.resources, Some(7));
         assert_eq!(trust.ceiling.budget, Trust::default().ceiling.budget);
@@ -240,7 +241,8 @@ mod tests {
     /// G17: a noise entry ends; after that, drift is drift again.
     #[test]
     fn g17_noise_has_an_end() {
-        let text = "[[drift.noise]]\ntype = \"a\"\nattribute = \"b\"\nowner = \"ann\"\nreason = \"r\"\nuntil = \"2026-01-01T00:00:00Z\"\n";
+        let text = "[[drift.noise]]\ntype = \"a\"\nattribute = \"b\"\nowner = \"ann\"\n\
+                    reason = \"r\"\nuntil = \"2026-01-01T00:00:00Z\"\n";
         let trust = Trust::parse(&Source::new("trust.toml", text)).unwrap();
         let end = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
         let before = Timestamp::from_millis(end.as_millis() - 1);

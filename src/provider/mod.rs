@@ -293,7 +293,7 @@ pub enum Answer {
 pub struct Proposal {
     /// The object after, with unknowns where only applying will tell.
     pub planned: Value,
-    /// Attributes whose change needs a new object. Counts only where prior and planned differ there.
+    /// Attributes whose change needs a new object; counts where prior and planned differ there.
     pub requires_replace: Vec<Path>,
     /// The provider's bytes for applying exactly this.
     pub private: Private,

@@ -46,7 +46,7 @@ pub const BATCH_EVENTS_MAX: usize = 20_000;
 /// A boxed future: the trait is used behind `dyn`.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// A line of events that moves by compare-and-swap. Its revision counts the batches that touched it.
+/// A line of events that moves by compare-and-swap; its revision counts the batches on it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Stream {
     /// The resources of an environment, its record and its runs.

@@ -38,7 +38,8 @@ pub enum SealError {
     /// The key is not the one it was sealed with.
     #[error(
         "a sensitive value cannot be opened: the key is not the one it was sealed with. \
-         Restore that key (see `gov doctor` for where it is looked for); without it the value is lost"
+         Restore that key (`gov doctor` says where it is looked for); without it the value is \
+         lost"
     )]
     WrongKey,
     /// The bytes are not a sealed value.

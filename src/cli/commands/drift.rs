@@ -1,4 +1,4 @@
-//! `gov drift`.
+//! `gov drift`: what is, compared with what the books say, in words.
 
 use serde_json::json;
 

@@ -6,12 +6,12 @@ use std::path::Path;
 use crate::cli::commands::Answer;
 use crate::cli::commands::Session;
 use crate::cli::commands::apply::read_plan;
+use crate::cli::context::own_name;
 use crate::cli::render;
 use crate::cli::render::list::Listing;
 use crate::cli::render::plan::Proposed;
 use crate::cli::render::show::Shown;
 use crate::cli::render::why::Asked;
-use crate::host::identity;
 use crate::model::id::EnvironmentId;
 use crate::model::lifetime::Duration;
 use crate::model::schema::nearest;
@@ -42,7 +42,7 @@ pub async fn list(session: &Session<'_>, wanted: Wanted) -> Result<Answer, OpErr
         || wanted.purpose.is_some();
     let usual = session.config.convenience.defaults.owner.clone();
     let filter = Filter {
-        owner: wanted.mine.then(|| usual.or_else(identity::own_name)).flatten(),
+        owner: wanted.mine.then(|| usual.or_else(own_name)).flatten(),
         team: wanted.team,
         expiring: wanted.expiring,
         purpose: wanted.purpose,

@@ -31,7 +31,8 @@ pub async fn extend(
     session.close(&opened);
     let moved = moved?;
     let text = format!(
-        "{name} now expires at {} (before: {}), {}.\nWhole life left to grant: {}. Added cost: {}.\n",
+        "{name} now expires at {} (before: {}), {}.\n\
+         Whole life left to grant: {}. Added cost: {}.\n",
         time::instant(moved.to.expiry),
         time::instant(moved.from.expiry),
         time::relative(session.now(), moved.to.expiry),

@@ -1,4 +1,4 @@
-//! `gov reap`.
+//! `gov reap`: what was due and what became of it, in words.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,10 +9,10 @@ use serde::Serialize;
 use crate::cli::arguments::ReapArgs;
 use crate::cli::commands::Answer;
 use crate::cli::commands::Session;
+use crate::cli::context::files;
 use crate::cli::render;
 use crate::cli::render::reap::Fate;
 use crate::cli::render::reap::Line;
-use crate::host::files;
 use crate::model::digest::Digest;
 use crate::model::id::EnvironmentId;
 use crate::ops::OpError;

@@ -8,10 +8,10 @@ use serde_json::json;
 use crate::blueprint::expr::functions;
 use crate::cli::arguments::Cli;
 use crate::cli::commands::Answer;
+use crate::cli::context::files;
 use crate::cli::exit::Exit;
 use crate::cli::render;
 use crate::diagnostic::Code;
-use crate::host::files;
 use crate::ops::OpError;
 use crate::policy::checks::CHECKS;
 

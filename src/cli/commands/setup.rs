@@ -9,11 +9,11 @@ use crate::cli::arguments::Cli;
 use crate::cli::commands::Answer;
 use crate::cli::commands::Session;
 use crate::cli::config::Config;
+use crate::cli::context::files;
+use crate::cli::context::key;
 use crate::cli::render;
 use crate::cli::render::doctor::Check;
 use crate::cli::render::doctor::Health;
-use crate::host::files;
-use crate::host::key;
 use crate::ops::OpError;
 use crate::state::StoreError;
 
@@ -26,7 +26,7 @@ const ENVIRONMENT: &str = include_str!("first/environment.toml");
 /// `gov init`.
 pub fn init(session: &Session<'_>, dir: Option<&Path>) -> Result<Answer, OpError> {
     let folder = session.config.working.join(dir.unwrap_or(Path::new(".")));
-    let owner = crate::host::identity::own_name().unwrap_or_else(|| "me".to_owned());
+    let owner = crate::cli::context::own_name().unwrap_or_else(|| "me".to_owned());
     let environment = ENVIRONMENT.replace("OWNER", &owner);
     let wanted = [
         ("blueprints/first/blueprint.toml", BLUEPRINT.to_owned()),

@@ -2,8 +2,8 @@
 //!
 //! It performs nothing, reads no clock and keeps everything ordered. Each step goes through
 //! preparing (final values), judging, an intent that must be durable, the call, and an outcome
-//! that must be durable before anything that depends on it begins. What follows a call whose outcome
-//! is unknown is in [`outcome`]; how final values come about is in [`prepare`].
+//! that must be durable before anything that depends on it begins. What follows a call whose
+//! outcome is unknown is in [`outcome`]; how final values come about is in [`prepare`].
 
 mod outcome;
 mod prepare;
@@ -60,7 +60,7 @@ pub struct RecordId(pub u64);
 #[derive(Debug)]
 pub enum Effect {
     /// A call. A mutating one begins before its own `start_by`, or not at all.
-    Start(Start),
+    Start(Box<Start>),
     /// A judgement of a step on its final values.
     Judge(StepId, Box<Change>),
     /// These events made durable, in this order.
@@ -292,7 +292,7 @@ impl Machine {
 
     /// Begins no new step any more. What is under way is seen to its end.
     pub fn stop(&mut self, stop: Stop) {
-        // A reason to close the run is not lost to an interrupt, nor an interrupt to a later reason.
+        // The first reason stands: neither an interrupt nor a refusal is lost to a later one.
         self.stop.get_or_insert(stop);
     }
 
@@ -320,7 +320,7 @@ impl Machine {
         }
     }
 
-    /// Takes a judgement: `Ok` to go on, else why not. What is refused on final values stops the run.
+    /// Takes a judgement: `Ok` to go on, else why not. A refusal on final values stops the run.
     pub fn judged(&mut self, step: StepId, verdict: Result<(), String>, now: Timestamp) {
         let Some(track) = self.tracks.get_mut(&step) else { return };
         let Progress::Judging(prepared) = track.progress.clone() else { return };
@@ -438,7 +438,8 @@ impl Machine {
         self.counter += 1;
         let id = CallId(self.counter);
         self.awaited.insert(id, (awaits, provider.to_owned()));
-        self.effects.push(Effect::Start(Start { id, provider: provider.to_owned(), call }));
+        let start = Start { id, provider: provider.to_owned(), call };
+        self.effects.push(Effect::Start(Box::new(start)));
     }
 
     fn record(&mut self, step: StepId, events: Vec<Event>) {

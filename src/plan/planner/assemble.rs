@@ -269,7 +269,7 @@ fn recorded_change(record: &ResourceRecord, action: Action, reason: Reason) -> C
     }
 }
 
-/// Keeps what may not be deleted, and what that was made from: without its folder, a file is gone too.
+/// Keeps what may not be deleted, and what that was made from: without its folder a file is gone.
 fn hold(
     changes: &mut [Change],
     kind: PlanKind,

@@ -384,7 +384,7 @@ impl Planner {
         let Some(block) = blueprint.resources.get(&address.resource) else { return };
         let own = instance.own.clone();
         let provider = instance.provider.clone();
-        // What was ignored or accepted belongs to the old object; the new one follows the blueprint.
+        // What was ignored belongs to the old object; the new one follows the blueprint.
         match self.configuration(block, &own, address) {
             Ok(config) => {
                 if let Some(instance) = self.instances.get_mut(address) {

@@ -216,7 +216,7 @@ impl Shared {
             return Ok(());
         }
         let at = self.options.opened;
-        // INVARIANT (the index never runs ahead): under the lock nobody is half-way through a
+        // The index never runs ahead of the journal: under the lock nobody is half-way through a
         // write, and what a dead writer left unsynced is synced first.
         self.writing(at, |inner| {
             let end = inner.books()?.applied.end;

@@ -1,4 +1,4 @@
-//! `local_command`.
+//! Commands, driven through the contract: their time, their output and their environment.
 #![expect(clippy::disallowed_methods, reason = "IO: tests lay out and look at real files")]
 
 use super::World;

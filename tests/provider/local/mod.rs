@@ -202,7 +202,7 @@ fn provider(boot: Option<&'static str>) -> LocalProvider {
     LocalProvider::new(Launcher {
         program: env!("CARGO_BIN_EXE_gov").into(),
         clock: Arc::new(StandingClock { boot }),
-        home: Some("/home/of/tests".into()),
+        home: Some("/nonexistent/home".into()),
         lang: None,
     })
 }

@@ -36,7 +36,7 @@ fn g10_a_process_lives_its_life_and_carries_its_labels() {
         "COLOUR=blue",
         "GOV_LABEL_gov_owner=ada",
         &format!("GOV_MARKER={}", world.marker()),
-        "HOME=/home/of/tests",
+        "HOME=/nonexistent/home",
         &format!("GOV_ENVIRONMENT={ENVIRONMENT}"),
     ] {
         assert!(variables.lines().any(|line| line == wanted), "{wanted} in {variables}");
