@@ -95,6 +95,13 @@ impl Context {
         self.clock.now()
     }
 
+    /// How many provider calls may be under way at once: as asked, within what authority allows.
+    #[must_use]
+    pub fn parallelism(&self) -> usize {
+        let allowed = self.trust.operation.parallelism.unwrap_or(u32::MAX).max(1);
+        self.parallelism.min(usize::try_from(allowed).unwrap_or(usize::MAX))
+    }
+
     /// A new identifier.
     ///
     /// # Errors

@@ -177,7 +177,8 @@ pub async fn propose(context: &Context, wanted: Wanted) -> Result<Proposal, OpEr
     let planner = Planner::new(request);
     let interrupt = context.interrupt.clone();
     let providers = &opened.providers;
-    let made = driver::plan(planner, providers, context.parallelism, interrupt, &mut timings).await;
+    let made =
+        driver::plan(planner, providers, context.parallelism(), interrupt, &mut timings).await;
     context.merge_timings(timings);
     let (plan, unreachable) = made?;
     let life = life(&record, known, now);

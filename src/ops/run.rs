@@ -162,7 +162,7 @@ async fn execute(
         inputs: settled.inputs.clone(),
         offers: opened.offers,
         sealer: Arc::clone(&context.sealer),
-        parallelism: context.parallelism,
+        parallelism: context.parallelism(),
         predecessor_may_wake: held.predecessor_may_wake,
     };
     let record = run.plan().record.clone();
@@ -172,7 +172,9 @@ async fn execute(
         machine.stop(stop);
     }
     let integrations = &settled.source.integrations;
+    let began = context.now();
     let judge = |change: &Change, ledger: &Ledger, now: Timestamp| {
+        within_runtime(context, began, now)?;
         judge_step(context, &record, kind, integrations, change, ledger, held, now)
     };
     let watch = Arc::clone(&context.watch);
@@ -191,6 +193,16 @@ async fn execute(
     let ended = driver::execute(machine, execution, &mut timings).await;
     context.merge_timings(timings);
     Ok(ended?)
+}
+
+/// P25: how long an operation may begin new steps is authority's to say.
+fn within_runtime(context: &Context, began: Timestamp, now: Timestamp) -> Result<(), String> {
+    match context.trust.operation.runtime {
+        Some(runtime) if now.since(began) > runtime => {
+            Err(format!("it has run for more than {runtime}, which the trust root allows"))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[expect(clippy::too_many_arguments, reason = "a judgement looks at everything there is")]

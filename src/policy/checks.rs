@@ -412,10 +412,12 @@ fn data(question: &Question<'_>) -> Vec<Finding> {
 pub fn effective_limits(record: &EnvironmentRecord, trust: &Trust) -> Limits {
     let bound = trust.bound(&record.blueprint.digest);
     let team = trust.teams.get(&record.identity.team).map(|team| team.budget).unwrap_or_default();
+    let purpose = trust.purposes.get(&record.identity.purpose);
+    let purpose = purpose.map(|purpose| purpose.budget).unwrap_or_default();
     let mut limits = record.limits.clone();
     limits.ttl = limits.ttl.tighten(&bound.ttl);
     let tightened = limits.tighten(bound).and_then(|limits| {
-        let budget = limits.budget.tighten(&team)?;
+        let budget = limits.budget.tighten(&team)?.tighten(&purpose)?;
         Ok(Limits { budget, ..limits })
     });
     // Budgets in two currencies cannot be compared: neither is met then.

@@ -69,6 +69,24 @@ pub struct Team {
     pub budget: Budget,
 }
 
+/// A purpose that environments can have.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Purpose {
+    /// What each environment of this purpose may cost.
+    pub budget: Budget,
+}
+
+/// What an operation itself may take, whoever asks for it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Operation {
+    /// How many provider calls may be under way at once.
+    pub parallelism: Option<u32>,
+    /// How long a run may begin new steps.
+    pub runtime: Option<Duration>,
+}
+
 /// A rule on drift: the first that fits decides.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -142,6 +160,12 @@ pub struct Trust {
     pub unpriced: Unpriced,
     /// Teams; any may be named where none is listed.
     pub teams: BTreeMap<String, Team>,
+    /// Purposes with a budget of their own, by the words that environments state.
+    pub purposes: BTreeMap<String, Purpose>,
+    /// Who answers for `cost`, `compliance`, `security` and `engineering`.
+    pub owners: BTreeMap<String, String>,
+    /// What operations may take.
+    pub operation: Operation,
     /// Published blueprints by the digest of their text.
     pub published: BTreeMap<Digest, Published>,
     /// What drift means.
@@ -167,6 +191,9 @@ impl Default for Trust {
             },
             unpriced: Unpriced::Deny,
             teams: BTreeMap::new(),
+            purposes: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            operation: Operation::default(),
             published: BTreeMap::new(),
             drift: DriftPolicy::default(),
         }

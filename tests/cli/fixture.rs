@@ -297,6 +297,14 @@ pub fn holder() -> Holder {
 }
 
 /// The story of an environment that was made, planned and is at work.
+/// The first event of every store.
+pub fn founded() -> Recorded {
+    let event = Event::StoreCreated { store: StoreId(ulid(1)) };
+    let draft = Draft { environment: None, actor: actor(), event };
+    let (leaf, _) = draft.encode(EventId(ulid(100)), NOW).unwrap();
+    Recorded { leaf, event: draft.event }
+}
+
 pub fn story() -> Vec<Recorded> {
     let events = vec![
         Event::EnvironmentCreated { record: Box::new(record()) },

@@ -165,6 +165,7 @@ fn unfolding_shows_long_values_and_never_secrets() {
 
 fn ledger() -> Ledger {
     let mut ledger = Ledger::default();
+    ledger.apply(&[fixture::founded()]).unwrap();
     ledger.apply(&fixture::story()).unwrap();
     ledger
 }
@@ -210,7 +211,14 @@ fn the_list_fits_every_screen_and_says_where_the_store_is() {
 fn g23_g24_one_record_tells_why_an_environment_exists() {
     let (snapshot, story) = (snapshot(), fixture::story());
     let cost = Cost::priced("12 USD".parse().unwrap());
-    let asked = why::Asked { snapshot: &snapshot, cost: Some(&cost), events: &story, now: NOW };
+    let answerable = BTreeMap::new();
+    let asked = why::Asked {
+        snapshot: &snapshot,
+        cost: Some(&cost),
+        events: &story,
+        answerable: &answerable,
+        now: NOW,
+    };
     pages("why", |screen| why::text(screen, &asked));
     let json = why::json(&asked);
     assert_eq!(json["record"]["owner"], "ann");

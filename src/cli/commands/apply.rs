@@ -10,6 +10,7 @@ use crate::cli::commands::Answer;
 use crate::cli::commands::Session;
 use crate::cli::commands::ask::ask;
 use crate::cli::commands::prompt::Prompt;
+use crate::cli::context::Opened;
 use crate::cli::context::files;
 use crate::cli::exit;
 use crate::cli::exit::Exit;
@@ -84,8 +85,21 @@ pub async fn apply(session: &Session<'_>, arguments: &ApplyArgs) -> Result<Answe
     };
     let opened = session.open(true).await?;
     let report = operation::apply(&opened.context, &options, &prompt).await;
+    overdue(session, &opened).await;
     session.close(&opened);
     Ok(told(session, &report?))
+}
+
+/// Says when the reaper last ran where that leaves something overdue: whoever applies can act on it.
+async fn overdue(session: &Session<'_>, opened: &Opened) {
+    let Ok(ledger) = opened.context.ledger().await else { return };
+    let now = session.now();
+    let due = ledger.environments.values().filter(|summary| summary.is_due(now));
+    let names: Vec<&str> = due.map(|summary| summary.name.as_str()).collect();
+    if !names.is_empty() {
+        let reaper = render::list::reaper(&ledger, now);
+        session.ui.warn(&format!("OVERDUE: {}. {reaper}", names.join(", ")));
+    }
 }
 
 /// `gov destroy`.

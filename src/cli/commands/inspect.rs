@@ -115,6 +115,7 @@ pub async fn why(session: &Session<'_>, name: &str) -> Result<Answer, OpError> {
         snapshot: &snapshot,
         cost: summary.and_then(|summary| summary.cost.as_ref()),
         events: &events,
+        answerable: &opened.context.trust.owners,
         now: session.now(),
     };
     let text = render::why::text(&session.ui.screen(), &asked);

@@ -1,5 +1,7 @@
 //! Why an environment exists: purpose, owner, decisions, cost and life in one record.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value as Json;
 use serde_json::json;
 
@@ -30,6 +32,8 @@ pub struct Asked<'a> {
     pub cost: Option<&'a Cost>,
     /// Its history, in order.
     pub events: &'a [Recorded],
+    /// Who answers for cost, compliance, security and engineering, where the trust root says.
+    pub answerable: &'a BTreeMap<String, String>,
     /// Now.
     pub now: Timestamp,
 }
@@ -76,6 +80,9 @@ fn sentences(asked: &Asked<'_>) -> Vec<String> {
         "{} answers for it, in team {}, for project {}.",
         identity.owner, identity.team, identity.project
     )));
+    for (function, name) in asked.answerable {
+        sentences.push(clean(&format!("{name} answers for {function}.")));
+    }
     let by = asked.events.iter().find_map(|recorded| match &recorded.event {
         Event::EnvironmentCreated { .. } => Some(recorded.leaf.actor.name.as_str()),
         _ => None,
