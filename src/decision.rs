@@ -12,6 +12,7 @@ use crate::model::decision::Finding;
 use crate::model::decision::Outcome;
 use crate::model::decision::Rationale;
 use crate::model::decision::Severity;
+use crate::model::decision::Subject;
 use crate::model::digest::CanonicalError;
 use crate::model::plan::Plan;
 use crate::policy::checks;
@@ -26,6 +27,7 @@ pub const CONSENT_HUMAN: &str = "human";
 /// [`CanonicalError`], which is a bug.
 pub fn judge(
     question: &Question<'_>,
+    subject: Subject,
     rationale: &Rationale,
     consents: &BTreeSet<String>,
 ) -> Result<Decision, CanonicalError> {
@@ -33,6 +35,7 @@ pub fn judge(
     let outcome = findings.iter().map(|f| effect(f, consents)).max().unwrap_or(Outcome::Allow);
     let needed = findings.iter().any(|finding| finding.severity == Severity::NeedsHuman);
     Ok(Decision {
+        subject,
         act: question.act,
         outcome,
         findings,

@@ -269,6 +269,7 @@ mod tests {
             retryable: false,
         };
         Decision {
+            subject: crate::model::decision::Subject::default(),
             act: Act::Apply,
             outcome,
             findings: findings.iter().map(finding).collect(),

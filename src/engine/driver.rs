@@ -5,6 +5,7 @@
 //! into the next append together. This is the one place below the operations that is async.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -184,7 +185,7 @@ pub async fn execute(
             judge(&mut machine, &execution, work.judgements, now).await?;
         }
         if !work.records.is_empty() {
-            record(&mut machine, &execution, work.records).await?;
+            record(&mut machine, &execution, work.records, &lease).await?;
             continue;
         }
         if work.judged {
@@ -259,6 +260,7 @@ async fn record(
     machine: &mut Machine,
     execution: &Execution<'_>,
     records: Vec<(RecordId, Vec<Event>)>,
+    lease: &LeaseClock,
 ) -> Result<(), StoreError> {
     let environment = execution.fence.environment;
     let events = records.iter().flat_map(|(_, events)| events.iter().cloned());
@@ -275,7 +277,7 @@ async fn record(
         drafts,
         preconditions: Preconditions { revisions: BTreeMap::new(), fence: Some(execution.fence) },
     };
-    execution.store.append(batch).await?;
+    append(execution, batch, lease).await?;
     for progress in told {
         (execution.watch)(progress);
     }
@@ -284,6 +286,21 @@ async fn record(
         machine.recorded(id, now);
     }
     Ok(())
+}
+
+/// Appends, waiting for a busy store as long as the lease holds: an outcome that is known must not
+/// become unknown because somebody else was writing.
+async fn append(
+    execution: &Execution<'_>,
+    batch: Batch,
+    lease: &LeaseClock,
+) -> Result<(), StoreError> {
+    loop {
+        match execution.store.append(batch.clone()).await {
+            Err(StoreError::Busy(_)) if execution.clock.uptime_ms() < lease.holds_until_ms() => {}
+            other => return other.map(|_| ()),
+        }
+    }
 }
 
 fn progress(event: &Event) -> Option<Progress> {
@@ -388,7 +405,7 @@ impl StartGuard {
 #[derive(Default)]
 struct Calls {
     set: JoinSet<Finished>,
-    begun: BTreeMap<CallId, ()>,
+    begun: BTreeSet<CallId>,
 }
 
 struct Finished {
@@ -407,7 +424,7 @@ impl Calls {
     fn begin(&mut self, start: Start, providers: &Providers, guard: Option<StartGuard>) {
         let provider = providers.get(&start.provider).cloned();
         let name = start.call.name();
-        self.begun.insert(start.id, ());
+        self.begun.insert(start.id);
         self.set.spawn(async move {
             let began = tokio::time::Instant::now();
             let reply = match provider {
@@ -442,7 +459,7 @@ impl Calls {
                 // A provider panicked, which its contract forbids. Whichever call it was, its
                 // effect is unknown; all that are still out are answered so when they are alone.
                 Some(Err(_)) if self.set.is_empty() => {
-                    let (id, ()) = self.begun.pop_first()?;
+                    let id = self.begun.pop_first()?;
                     let failure = Failure::unknown("the provider crashed. This is a bug in it.");
                     return Some((id, Err(failure)));
                 }

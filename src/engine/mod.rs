@@ -24,7 +24,10 @@ use crate::model::event::Event;
 use crate::model::event::Intent;
 use crate::model::id::EnvironmentId;
 use crate::model::id::RunId;
+use crate::model::lifetime::Life;
 use crate::model::lifetime::Timestamp;
+use crate::model::plan::Action;
+use crate::model::plan::Change;
 use crate::model::plan::Plan;
 use crate::model::plan::PlanKind;
 use crate::model::plan::StepId;
@@ -34,6 +37,7 @@ use crate::state::Preconditions;
 use crate::state::Store;
 use crate::state::StoreError;
 use crate::state::Stream;
+use crate::state::snapshot;
 use crate::state::snapshot::Snapshot;
 use crate::state::snapshot::StepState;
 
@@ -102,6 +106,8 @@ pub struct Opening<'a> {
     pub actor: &'a Actor,
     /// When.
     pub now: Timestamp,
+    /// The life that the gate has judged: it begins now where it has not begun.
+    pub life: Life,
     /// Approvals used up.
     pub approvals: BTreeSet<String>,
     /// Amounts reserved by budget.
@@ -131,15 +137,21 @@ pub async fn open(
     let plan = admitted.plan();
     let environment = plan.environment;
     let mut events = Vec::new();
-    let changed = opening.snapshot.is_some_and(|known| known.record != plan.record);
+    let changed = opening.snapshot.is_some_and(|known| !known.record.asks_the_same(&plan.record));
     if changed && !plan.kind.takes_down() {
         events.push(Event::EnvironmentChanged { record: Box::new(plan.record.clone()) });
     }
     let waiting = opening.snapshot.is_none_or(|known| known.life().is_none());
     if waiting && plan.kind == PlanKind::Apply {
-        events.push(Event::LifeStarted { life: first_life(plan, opening.now) });
+        // The expiry is the one that was judged; time that has passed since is not given back.
+        let life = Life { start: opening.now, expiry: opening.life.expiry };
+        events.push(Event::LifeStarted { life });
     }
     events.extend(observations(plan));
+    let known = opening.snapshot.map(|known| known.resources.clone()).unwrap_or_default();
+    let revised = revisions(plan, &known).into_iter().map(Box::new);
+    events.extend(revised.map(|record| Event::ResourceRevised { record }));
+    let used = opening.approvals.clone();
     events.push(Event::RunOpened {
         run: opening.run,
         plan_digest: plan.file_digest()?,
@@ -152,14 +164,19 @@ pub async fn open(
         reservations: opening.reservations,
     });
     // INVARIANT (plan is final): the plan binds the revision of the resources it started from.
-    let bound = (Stream::Resources(environment), plan.resources_revision);
+    let mut bound = BTreeMap::from([(Stream::Resources(environment), plan.resources_revision)]);
+    // What is reaped is still as due as it was when that was looked at.
+    if let (PlanKind::Reap, Some(known)) = (plan.kind, opening.snapshot) {
+        bound.insert(Stream::Life(environment), known.life_revision);
+    }
+    // An approval is used once: nothing may have moved its stream before.
+    bound.extend(used.into_iter().map(|id| (Stream::Approval(id), 0)));
     let batch = Batch {
         now: opening.now,
         drafts: events.into_iter().map(|e| draft(environment, opening.actor, e)).collect(),
-        preconditions: Preconditions { revisions: [bound].into(), fence: opening.fence },
+        preconditions: Preconditions { revisions: bound, fence: opening.fence },
     };
     store.append(batch).await?;
-    let known = opening.snapshot.map(|known| known.resources.clone()).unwrap_or_default();
     let resources = after_observations(known, plan);
     Ok(Run {
         id: opening.run,
@@ -174,15 +191,26 @@ fn draft(environment: EnvironmentId, actor: &Actor, event: Event) -> Draft {
     Draft { environment: Some(environment), actor: actor.clone(), event }
 }
 
-/// The life that begins with the first run. The gate has judged its length.
+/// Resources that stay as they are while the blueprint says something else about them: what they
+/// were made after, whether they are protected. The books follow.
 #[must_use]
-pub fn first_life(plan: &Plan, now: Timestamp) -> crate::model::lifetime::Life {
-    use crate::model::lifetime::Term;
-    let expiry = match plan.record.term {
-        Term::For(duration) => now.plus(duration),
-        Term::Until(instant) => instant,
+pub fn revisions(plan: &Plan, known: &BTreeMap<Address, ResourceRecord>) -> Vec<ResourceRecord> {
+    let stays = |change: &&Change| change.action == Action::NoOp && change.deposed.is_none();
+    let revised = |change: &Change| {
+        let record = known.get(&change.address)?;
+        let source = plan.providers.get(&change.provider).map(|provider| &provider.source);
+        let mut fresh = record.clone();
+        fresh.provider.clone_from(&change.provider);
+        if let Some(source) = source {
+            fresh.source.clone_from(source);
+        }
+        fresh.dependencies.clone_from(&change.dependencies);
+        fresh.facts.clone_from(&change.facts);
+        fresh.prevent_destroy = change.prevent_destroy;
+        fresh.create_before_destroy = change.create_before_destroy;
+        (fresh != *record).then_some(fresh)
     };
-    crate::model::lifetime::Life { start: now, expiry }
+    plan.changes.iter().filter(stays).filter_map(revised).collect()
 }
 
 /// Drift that planning has seen: the books follow, so that the plan starts from what is.
@@ -201,7 +229,7 @@ fn after_observations(
     plan: &Plan,
 ) -> BTreeMap<Address, ResourceRecord> {
     for gone in &plan.gone {
-        resources.remove(&gone.address);
+        snapshot::remove(&mut resources, &gone.address, None);
     }
     for change in plan.changes.iter().filter(|c| c.recorded.is_some()) {
         if let (Some(record), Some(prior)) = (resources.get_mut(&change.address), &change.prior) {

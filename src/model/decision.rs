@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::model::address::Address;
+use crate::model::cost::Cost;
 use crate::model::digest::Digest;
+use crate::model::id::EnvironmentId;
 
 /// What was asked for. Each verb is an act of its own for policy.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -38,8 +40,8 @@ pub enum Act {
     Move,
     /// Take observed drift as intended.
     AcceptDrift,
-    /// Set the start of an environment.
-    Schedule,
+    /// Find out what became of an interrupted run, and close it.
+    Settle,
 }
 
 impl Act {
@@ -60,7 +62,7 @@ impl Act {
             Self::Unlock => "unlock",
             Self::Move => "move",
             Self::AcceptDrift => "accept-drift",
-            Self::Schedule => "schedule",
+            Self::Settle => "settle",
         }
     }
 }
@@ -135,9 +137,24 @@ pub struct Rationale {
     pub ticket: Option<String>,
 }
 
+/// What a decision is about, so that it can be read alone.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Subject {
+    /// The environment, where it is about one.
+    pub environment: Option<EnvironmentId>,
+    /// Its name; empty for the whole store.
+    pub name: String,
+    /// The digest of what the plan would do, where there is one.
+    pub intent: Option<Digest>,
+    /// What the environment would cost in a month, where that is known.
+    pub cost: Option<Cost>,
+}
+
 /// A decision with its reasons, as it is recorded.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Decision {
+    /// What it is about.
+    pub subject: Subject,
     /// What was asked.
     pub act: Act,
     /// The answer.

@@ -17,6 +17,7 @@ use crate::model::lifetime::Timestamp;
 use crate::model::limits::Budget;
 use crate::model::limits::Limits;
 use crate::model::limits::OnExpiry;
+use crate::model::sealed::Ciphertext;
 use crate::model::sealed::SealedValue;
 
 /// Who an environment is for and why it exists. Claims, until an identity provider proves them.
@@ -76,10 +77,26 @@ pub struct EnvironmentRecord {
     pub on_expiry: OnExpiry,
 }
 
-/// Opaque bytes that a provider keeps beside an object.
-#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Private(#[serde(with = "base64_text")] pub Vec<u8>);
+impl EnvironmentRecord {
+    /// Whether two records ask for the same, wherever their blueprints were read from.
+    #[must_use]
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        self.without_origin() == other.without_origin()
+    }
+
+    /// The record without what says nothing of what is asked for.
+    #[must_use]
+    pub fn without_origin(&self) -> Self {
+        let mut record = self.clone();
+        record.blueprint.origin.clear();
+        record.blueprint.published = false;
+        record
+    }
+}
+
+/// Opaque bytes that a provider keeps beside an object, live.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Private(pub Vec<u8>);
 
 impl fmt::Debug for Private {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,13 +104,18 @@ impl fmt::Debug for Private {
     }
 }
 
+/// A provider's bytes at rest: sealed, for nobody but the provider knows what is in them.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SealedPrivate(pub Option<Ciphertext>);
+
 /// One real object, as its provider last described it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Object {
     /// Its attributes.
     pub value: SealedValue,
     /// The provider's own bytes. Losing them breaks later updates and deletes.
-    pub private: Private,
+    pub private: SealedPrivate,
     /// The version of the schema that `value` follows.
     pub schema_version: u64,
     /// Whether its creation failed half-way, so that it must be replaced.
@@ -118,6 +140,9 @@ pub struct Facts {
 /// Stands for a region or an endpoint that only applying will tell. It is on no list of allowed
 /// ones, so that what is unknown is not allowed.
 pub const UNKNOWN_TEXT: &str = "(known after apply)";
+
+/// Stands for a region or an endpoint that is a secret. It is on no list of allowed ones either.
+pub const SENSITIVE_TEXT: &str = "(sensitive)";
 
 /// What a type says of its cost without any price book.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -155,21 +180,4 @@ pub struct ResourceRecord {
     pub prevent_destroy: bool,
     /// Whether a replacement is created before the old one goes.
     pub create_before_destroy: bool,
-}
-
-mod base64_text {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-    use serde::Deserialize;
-    use serde::Deserializer;
-    use serde::Serializer;
-
-    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD.encode(bytes))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        STANDARD.decode(text).map_err(serde::de::Error::custom)
-    }
 }

@@ -37,6 +37,9 @@ use crate::model::sealed::SealedValue;
 /// The version of a leaf's bytes.
 pub const LEAF_VERSION: u8 = 1;
 
+/// The version of a payload's shape. A reader refuses newer ones and brings older ones up to date.
+pub const PAYLOAD_VERSION: u8 = 1;
+
 /// The most bytes a leaf may have, so that an audit tree can treat leaves as small.
 pub const LEAF_BYTES_MAX: usize = 4096;
 
@@ -255,6 +258,11 @@ pub enum Event {
         /// The object; absent where it is gone.
         object: Option<Object>,
     },
+    /// A resource stays as it is, and what the books say about it beside its object changes.
+    ResourceRevised {
+        /// The resource; its objects stay those of the books.
+        record: Box<ResourceRecord>,
+    },
     /// An existing object was taken in.
     ResourceImported {
         /// The resource.
@@ -347,6 +355,7 @@ impl Event {
             Self::StepSettled { .. } => "step-settled",
             Self::RunClosed { .. } => "run-closed",
             Self::ResourceObserved { .. } => "resource-observed",
+            Self::ResourceRevised { .. } => "resource-revised",
             Self::ResourceImported { .. } => "resource-imported",
             Self::ResourceForgotten { .. } => "resource-forgotten",
             Self::ResourceMoved { .. } => "resource-moved",
@@ -383,6 +392,42 @@ pub struct Leaf {
     pub payload: Digest,
 }
 
+/// What lies beside a leaf.
+#[derive(Serialize, Deserialize)]
+struct Payload<E> {
+    v: u8,
+    event: E,
+}
+
+/// Why bytes are not an event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PayloadError {
+    /// Written by a later gov.
+    #[error("a payload of version {0}")]
+    Newer(u64),
+    /// Not an event at all.
+    #[error("a payload is not an event")]
+    Malformed,
+}
+
+/// Reads the event in a payload.
+///
+/// # Errors
+/// [`PayloadError`].
+pub fn read_payload(bytes: &[u8]) -> Result<Event, PayloadError> {
+    #[derive(Deserialize)]
+    struct Head {
+        v: u64,
+    }
+    let head: Head = serde_json::from_slice(bytes).map_err(|_| PayloadError::Malformed)?;
+    if head.v != u64::from(PAYLOAD_VERSION) {
+        return Err(PayloadError::Newer(head.v));
+    }
+    let payload: Payload<Event> =
+        serde_json::from_slice(bytes).map_err(|_| PayloadError::Malformed)?;
+    Ok(payload.event)
+}
+
 /// An event with its leaf, as read from the journal.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Recorded {
@@ -409,7 +454,7 @@ impl Draft {
     /// # Errors
     /// [`CanonicalError`], which is a bug.
     pub fn encode(&self, id: EventId, now: Timestamp) -> Result<(Leaf, Vec<u8>), CanonicalError> {
-        let payload = canonical(&self.event)?;
+        let payload = canonical(&Payload { v: PAYLOAD_VERSION, event: &self.event })?;
         let leaf = Leaf {
             v: LEAF_VERSION,
             id,

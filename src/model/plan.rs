@@ -20,8 +20,8 @@ use crate::model::digest::Domain;
 use crate::model::environment::EnvironmentRecord;
 use crate::model::environment::Facts;
 use crate::model::environment::Object;
-use crate::model::environment::Private;
 use crate::model::environment::ResourceRecord;
+use crate::model::environment::SealedPrivate;
 use crate::model::id::EnvironmentId;
 use crate::model::id::Marker;
 use crate::model::id::StoreId;
@@ -175,7 +175,7 @@ pub struct Change {
     /// What the object will be; null for a delete.
     pub planned: SealedValue,
     /// The provider's bytes for applying exactly this.
-    pub planned_private: Private,
+    pub planned_private: SealedPrivate,
     /// The instance's own names.
     pub each: Each,
     /// What the create will carry.
@@ -188,6 +188,8 @@ pub struct Change {
     pub prevent_destroy: bool,
     /// Whether its replacement comes first.
     pub create_before_destroy: bool,
+    /// Attributes left as observed: ignored by the blueprint, or drift that was accepted.
+    pub ignored: BTreeSet<String>,
     /// The object put aside that this deletes, where it is not the current one.
     pub deposed: Option<String>,
 }
@@ -312,11 +314,12 @@ pub struct Plan {
 struct Intent<'a> {
     environment: EnvironmentId,
     kind: PlanKind,
-    identity: &'a crate::model::environment::Identity,
-    budget: &'a crate::model::limits::Budget,
-    limits: &'a crate::model::limits::Limits,
-    blueprint: Digest,
+    record: EnvironmentRecord,
+    providers: &'a BTreeMap<String, PlannedProvider>,
     changes: Vec<ChangeIntent<'a>>,
+    steps: Vec<(StepAction, u32, &'a BTreeSet<StepId>)>,
+    outputs: BTreeMap<&'a String, &'a SealedValue>,
+    gone: Vec<&'a Address>,
 }
 
 #[derive(Serialize)]
@@ -325,7 +328,13 @@ struct ChangeIntent<'a> {
     action: Action,
     config: &'a SealedValue,
     planned: &'a SealedValue,
+    each: &'a Each,
     marker: &'a Marker,
+    dependencies: &'a BTreeSet<ResourceName>,
+    facts: &'a Facts,
+    prevent_destroy: bool,
+    create_before_destroy: bool,
+    ignored: &'a BTreeSet<String>,
     deposed: &'a Option<String>,
 }
 
@@ -340,17 +349,24 @@ impl Plan {
             action: change.action,
             config: &change.config,
             planned: &change.planned,
+            each: &change.each,
             marker: &change.marker,
+            dependencies: &change.dependencies,
+            facts: &change.facts,
+            prevent_destroy: change.prevent_destroy,
+            create_before_destroy: change.create_before_destroy,
+            ignored: &change.ignored,
             deposed: &change.deposed,
         });
         let intent = Intent {
             environment: self.environment,
             kind: self.kind,
-            identity: &self.record.identity,
-            budget: &self.record.budget,
-            limits: &self.record.limits,
-            blueprint: self.record.blueprint.digest,
+            record: self.record.without_origin(),
+            providers: &self.providers,
             changes: changes.collect(),
+            steps: self.steps.iter().map(|s| (s.action, s.change, &s.after)).collect(),
+            outputs: self.outputs.iter().map(|(name, output)| (name, &output.after)).collect(),
+            gone: self.gone.iter().map(|record| &record.address).collect(),
         };
         Digest::of_canonical(Domain::PlanIntent, &intent)
     }

@@ -174,6 +174,10 @@ pub async fn apply_plan(
     saved: &Plan,
     confirm: &dyn Confirm,
 ) -> Result<Report, OpError> {
+    if saved.kind == PlanKind::Reap {
+        let message = "a reap is no plan to apply; review it with gov reap --out and --from";
+        return Err(OpError::Usage(message.into()));
+    }
     let ledger = context.ledger().await?;
     if ledger.globals.store != Some(saved.store) {
         let message = "the plan was made for another store; plan again with this one";
@@ -327,7 +331,7 @@ pub(crate) async fn take_up(
     // Settling begins nothing new, so that what forbids new steps does not forbid it.
     let frozen = ledger.frozen(known.id).map(str::to_owned).filter(|_| go_on);
     let petition = Petition {
-        act: if go_on { run::act(open.plan.kind) } else { Act::Unlock },
+        act: if go_on { run::act(open.plan.kind) } else { Act::Settle },
         environment: Some(known.id),
         record: Some(&open.plan.record),
         plan: go_on.then_some((&open.plan, &open.quote)),
@@ -335,6 +339,8 @@ pub(crate) async fn take_up(
         life: known.life(),
         is_new: false,
         integrations: &recorded.source.integrations,
+        reaping: known.reaping,
+        before: None,
         frozen,
         consents: open.decision.consents.clone(),
     };
@@ -382,16 +388,24 @@ pub(crate) async fn carry_out(
         }
     }
     let warrant = govern(context, &proposal.petition(frozen, consents)).await?;
-    let created = match &proposal.snapshot {
+    match &proposal.snapshot {
         Some(_) => None,
         None => Some(create(context, &warrant, &proposal).await?),
     };
-    if created.is_some() && proposal.plan.record.start.is_some_and(|start| start > context.now()) {
+    let ahead = proposal.plan.record.start.is_some_and(|start| start > context.now());
+    if ahead && proposal::is_new(proposal.snapshot.as_ref()) {
+        reschedule(context, &warrant, &proposal).await?;
         return Ok(Report { scheduled: true, ..finished(proposal, None, None) });
     }
     let held = run::lease(context, environment).await?;
     let known = context.store.snapshot(environment).await?;
     let ended = match &known {
+        Some(known) if known.run.is_some() => Err(OpError::Usage(format!(
+            "a run of {name} was interrupted; `gov apply {name}` takes it up first"
+        ))),
+        Some(known) if !known.uncertain.is_empty() => {
+            uncertain(known).map_or_else(|| Err(OpError::Bug("nothing is uncertain".into())), Err)
+        }
         Some(known) => run::carry_out(context, warrant, &proposal, &held, known).await,
         None => Err(OpError::Bug(format!("{name} has no snapshot"))),
     };
@@ -399,6 +413,22 @@ pub(crate) async fn carry_out(
     let ending = ended?;
     let known = context.store.snapshot(environment).await?;
     Ok(finished(proposal, Some(ending), known.as_ref()))
+}
+
+/// Records what a scheduled environment is asked to be, where that has changed.
+async fn reschedule(
+    context: &Context,
+    warrant: &Warrant,
+    proposal: &Proposal,
+) -> Result<(), OpError> {
+    let Some(known) = &proposal.snapshot else { return Ok(()) };
+    if known.record.asks_the_same(&proposal.plan.record) {
+        return Ok(());
+    }
+    let event = Event::EnvironmentChanged { record: Box::new(proposal.plan.record.clone()) };
+    let bound = (Stream::Resources(known.id), known.resources_revision);
+    let preconditions = Preconditions { revisions: [bound].into(), ..Preconditions::default() };
+    append(context, warrant, Some(known.id), vec![event], preconditions).await
 }
 
 /// Whether a typed consent is all that is missing.

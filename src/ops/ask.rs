@@ -192,7 +192,14 @@ pub fn settle(context: &Context, ask: &Ask, known: Option<&Snapshot>) -> Result<
         Err(other) => return Err(other),
     };
     let digest = Digest::of(Domain::Blueprint, source.text.as_bytes());
-    let limits = parsed.blueprint.limits.value.clone();
+    let stated = &parsed.blueprint.limits.value;
+    let limits = match stated.tighten(context.trust.bound(&digest)) {
+        Ok(limits) => limits,
+        Err(error) => {
+            problems.push(Diagnostic::error(Code::InvalidIdentity, error.to_string()));
+            stated.clone()
+        }
+    };
     let budget = settle_budget(context, ask, recorded, &limits, &digest, &mut problems);
     let term = settle_term(context, ask, known, &limits, &digest, &mut problems);
     let root = settle_root(ask, recorded, &mut problems);
@@ -369,8 +376,13 @@ fn settle_term(
     blueprint: &Digest,
     problems: &mut Diagnostics,
 ) -> Term {
-    let started = known.is_some_and(|snapshot| snapshot.life().is_some());
-    if started && (ask.term.is_some() || ask.start.is_some()) {
+    let started = known.filter(|snapshot| snapshot.life().is_some()).map(|known| &known.record);
+    let moves = |record: &EnvironmentRecord| {
+        ask.term.is_some_and(|term| term != record.term)
+            || (ask.start.is_some() && ask.start != record.start)
+    };
+    // The same words as before ask for nothing new.
+    if started.is_some_and(moves) {
         let detail = format!("the life of {} has begun; apply never moves its expiry", ask.name);
         let help = format!("gov extend {} --by … --reason …", ask.name);
         problems.push(Diagnostic::error(Code::InvalidIdentity, detail).help(help));
@@ -402,7 +414,13 @@ fn settle_root(
             record.root.clone()
         }
         (Some(record), _) => record.root.clone(),
-        (None, Some(root)) => root.clone(),
+        (None, Some(root)) => {
+            if !root.starts_with('/') {
+                let detail = format!("the root {root} is not absolute");
+                problems.push(Diagnostic::error(Code::InvalidIdentity, detail));
+            }
+            root.clone()
+        }
         (None, None) => ask.defaults.root.clone().unwrap_or_default(),
     }
 }

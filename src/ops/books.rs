@@ -39,6 +39,7 @@ pub async fn import(
     id: &str,
 ) -> Result<ResourceRecord, OpError> {
     let known = context.environment(name).await?;
+    not_during_a_run(&known, address)?;
     if known.resources.get(address).is_some_and(|record| record.object.is_some()) {
         return Err(OpError::Usage(format!("{address} is in the books already")));
     }
@@ -100,7 +101,7 @@ async fn read_in(
         facts: change::facts(&offer.governance, &value, &null),
         object: Some(Object {
             value: context.sealer.seal(&value)?,
-            private: object.private,
+            private: context.sealer.seal_private(&object.private)?,
             schema_version: offer.schema.version,
             tainted: false,
         }),
@@ -127,6 +128,7 @@ pub async fn forget(
     if !known.resources.contains_key(address) && !known.uncertain.contains_key(address) {
         return Err(no_resource(&known, address));
     }
+    not_during_a_run(&known, address)?;
     let warrant = warrant(context, &known, Act::Forget).await?;
     let event = Event::ResourceForgotten {
         address: address.clone(),
@@ -150,6 +152,7 @@ pub async fn rename(
     if !known.resources.contains_key(from) {
         return Err(no_resource(&known, from));
     }
+    not_during_a_run(&known, from)?;
     if known.resources.contains_key(to) {
         return Err(OpError::Usage(format!("{to} is taken")));
     }
@@ -190,6 +193,16 @@ pub async fn unlock(
     Ok(())
 }
 
+/// While a run is open, it counts on the books of its resources.
+fn not_during_a_run(known: &Snapshot, address: &Address) -> Result<(), OpError> {
+    if known.run.is_none() || known.uncertain.contains_key(address) {
+        return Ok(());
+    }
+    let name = &known.record.name;
+    let message = format!("a run of {name} was interrupted; `gov apply {name}` takes it up first");
+    Err(OpError::Usage(message))
+}
+
 fn no_resource(known: &Snapshot, address: &Address) -> OpError {
     let names: Vec<String> = known.resources.keys().map(ToString::to_string).collect();
     let wanted = address.to_string();
@@ -210,6 +223,8 @@ async fn warrant(context: &Context, known: &Snapshot, act: Act) -> Result<Warran
         life: known.life(),
         is_new: false,
         integrations: &none,
+        reaping: false,
+        before: None,
         // Breaking a lease is how a freeze is made good on a holder that does not answer.
         frozen: ledger.frozen(known.id).map(str::to_owned).filter(|_| act != Act::Unlock),
         consents: BTreeSet::new(),

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::model::address::Address;
 use crate::model::decision::Act;
+use crate::model::environment::Object;
 use crate::model::event::Event;
 use crate::model::plan::PlanKind;
 use crate::model::sealed::SealedValue;
@@ -121,7 +122,7 @@ pub async fn drift(
     for name in names {
         let looked = look(context, &name).await;
         let report = match looked {
-            Ok((known, lines)) => act_on(context, known, lines, remedy, confirm).await?,
+            Ok(looked) => act_on(context, looked, remedy, confirm).await?,
             Err(error @ (OpError::NoEnvironment { .. } | OpError::Interrupted)) => {
                 return Err(error);
             }
@@ -139,7 +140,7 @@ pub async fn drift(
     Ok(reports)
 }
 
-async fn look(context: &Context, name: &str) -> Result<(Snapshot, Vec<Line>), OpError> {
+async fn look(context: &Context, name: &str) -> Result<Looked, OpError> {
     let known = context.environment(name).await?;
     let settled = ask::recorded(&known.record, &context.sealer)?;
     let wanted = Wanted {
@@ -152,11 +153,16 @@ async fn look(context: &Context, name: &str) -> Result<(Snapshot, Vec<Line>), Op
         leave: BTreeMap::new(),
     };
     let observed = propose(context, wanted).await?;
-    let lines = lines(context, &known, &observed)?;
-    Ok((known, lines))
+    let lines = lines(context, &observed)?;
+    let seen = observed
+        .plan
+        .changes
+        .into_iter()
+        .filter_map(|change| Some((change.address, change.prior?)));
+    Ok((known, lines, seen.collect()))
 }
 
-fn lines(context: &Context, known: &Snapshot, observed: &Proposal) -> Result<Vec<Line>, OpError> {
+fn lines(context: &Context, observed: &Proposal) -> Result<Vec<Line>, OpError> {
     let now = context.now();
     let policy = &context.trust.drift;
     let mut lines = Vec::new();
@@ -180,12 +186,8 @@ fn lines(context: &Context, known: &Snapshot, observed: &Proposal) -> Result<Vec
         let (Some(recorded), Some(prior)) = (&change.recorded, &change.prior) else { continue };
         let before = context.sealer.open(&recorded.value)?;
         let after = context.sealer.open(&prior.value)?;
-        let accepted = known.accepted.get(&change.address);
         for difference in differences(&before, &after) {
             let attribute = difference.path.first_attribute().unwrap_or_default().to_owned();
-            if accepted.is_some_and(|accepted| accepted.contains(&attribute)) {
-                continue;
-            }
             let Difference { before, after, .. } = difference;
             let status = Status::Changed {
                 before: context.sealer.seal(&before)?,
@@ -194,7 +196,8 @@ fn lines(context: &Context, known: &Snapshot, observed: &Proposal) -> Result<Vec
             add(&change.address, &attribute, status);
         }
     }
-    for record in known.resources.values().filter(|record| record.object.is_some()) {
+    let known = observed.snapshot.iter().flat_map(|known| known.resources.values());
+    for record in known.filter(|record| record.object.is_some()) {
         let address = &record.address;
         if !seen.contains(address) && !observed.unreachable.contains_key(address) {
             add(address, EXISTENCE, Status::Deleted);
@@ -204,10 +207,12 @@ fn lines(context: &Context, known: &Snapshot, observed: &Proposal) -> Result<Vec
     Ok(lines)
 }
 
+/// An environment, what was found of it, and its objects as they are.
+type Looked = (Snapshot, Vec<Line>, BTreeMap<Address, Object>);
+
 async fn act_on(
     context: &Context,
-    known: Snapshot,
-    lines: Vec<Line>,
+    (known, lines, seen): Looked,
     remedy: Remedy,
     confirm: &dyn Confirm,
 ) -> Result<Report, OpError> {
@@ -229,7 +234,7 @@ async fn act_on(
         report.error = Some(OpError::Failed(message));
         return Ok(report);
     }
-    match act(context, &known, &report, remedy, confirm).await {
+    match act(context, &known, &report, &seen, remedy, confirm).await {
         Ok((accepted, remedied)) => {
             report.accepted = accepted;
             report.remedy = remedied;
@@ -245,6 +250,7 @@ async fn act(
     context: &Context,
     known: &Snapshot,
     report: &Report,
+    seen: &BTreeMap<Address, Object>,
     remedy: Remedy,
     confirm: &dyn Confirm,
 ) -> Result<Done, OpError> {
@@ -269,7 +275,7 @@ async fn act(
         }
     }
     if !accept.is_empty() {
-        accept_all(context, known, &accept).await?;
+        accept_all(context, known, &accept, seen).await?;
     }
     if !reverts {
         return Ok((accept, None));
@@ -300,6 +306,7 @@ async fn accept_all(
     context: &Context,
     known: &Snapshot,
     accept: &BTreeMap<Address, BTreeSet<String>>,
+    seen: &BTreeMap<Address, Object>,
 ) -> Result<(), OpError> {
     let ledger = context.ledger().await?;
     let none = BTreeMap::new();
@@ -312,6 +319,8 @@ async fn accept_all(
         life: known.life(),
         is_new: false,
         integrations: &none,
+        reaping: false,
+        before: None,
         frozen: ledger.frozen(known.id).map(str::to_owned),
         consents: BTreeSet::new(),
     };
@@ -322,7 +331,12 @@ async fn accept_all(
         attributes: attributes.clone(),
         decision: warrant.decision(),
     };
-    let events = accept.iter().map(event).collect();
+    let mut events: Vec<Event> = accept.iter().map(event).collect();
+    // The books follow, so that what changes after this is drift again.
+    for address in accept.keys() {
+        let object = seen.get(address).cloned();
+        events.push(Event::ResourceObserved { address: address.clone(), object });
+    }
     let preconditions = Preconditions { fence: Some(held.fence), ..Preconditions::default() };
     let done = append(context, &warrant, Some(known.id), events, preconditions).await;
     run::release(context, &held).await;

@@ -125,6 +125,8 @@ async fn record(
         life: None,
         is_new: false,
         integrations: &none,
+        reaping: false,
+        before: None,
         frozen: None,
         consents: BTreeSet::new(),
     };

@@ -14,6 +14,7 @@ use crate::model::cost::Quote;
 use crate::model::decision::Act;
 use crate::model::decision::Decision;
 use crate::model::decision::Outcome;
+use crate::model::decision::Subject;
 use crate::model::environment::EnvironmentRecord;
 use crate::model::event::Draft;
 use crate::model::event::Event;
@@ -45,6 +46,10 @@ pub struct Petition<'a> {
     pub is_new: bool,
     /// Declared endpoints by name.
     pub integrations: &'a BTreeMap<String, String>,
+    /// Whether a reaper has begun on it.
+    pub reaping: bool,
+    /// What it is asked to be so far, where that changes.
+    pub before: Option<&'a EnvironmentRecord>,
     /// Why it is frozen, where it is.
     pub frozen: Option<String>,
     /// Consents that were given.
@@ -82,11 +87,20 @@ pub fn judge(context: &Context, petition: &Petition<'_>) -> Result<Decision, OpE
         changes,
         quote: petition.plan.map(|(_, quote)| quote).or(petition.quote),
         life: petition.life,
+        reaping: petition.reaping,
+        before: petition.before,
         frozen: petition.frozen.as_deref(),
         trust: &context.trust,
         now: context.now(),
     };
-    let mut decision = decision::judge(&question, &context.rationale, &petition.consents)?;
+    let subject = Subject {
+        environment: petition.environment,
+        name: record.name.clone(),
+        intent: petition.plan.map(|(plan, _)| plan.intent_digest()).transpose()?,
+        cost: question.quote.map(|quote| quote.after.clone()),
+    };
+    let rationale = &context.rationale;
+    let mut decision = decision::judge(&question, subject, rationale, &petition.consents)?;
     if petition.record.is_none() {
         // An act on the whole store has no owner or team that could be missing.
         decision.findings.retain(|finding| finding.rule != "identity");
@@ -131,7 +145,10 @@ pub async fn govern(context: &Context, petition: &Petition<'_>) -> Result<Warran
     if decision.outcome == Outcome::Allow {
         return Ok(Warrant(decision));
     }
-    refuse(context, petition.environment.filter(|_| !petition.is_new), &decision).await?;
+    // Before an environment is recorded, what was refused of it belongs to the store.
+    let known = context.ledger().await?;
+    let about = petition.environment.filter(|id| known.environments.contains_key(id));
+    refuse(context, about, &decision).await?;
     Err(OpError::Refused(Box::new(decision)))
 }
 

@@ -73,6 +73,8 @@ pub async fn extend(
         life: Some(to),
         is_new: false,
         integrations: &none,
+        reaping: false,
+        before: None,
         frozen: ledger.frozen(known.id).map(str::to_owned),
         consents: BTreeSet::new(),
     };
@@ -114,6 +116,8 @@ pub async fn expire(context: &Context, name: &str, reason: &str) -> Result<Moved
         life: Some(to),
         is_new: false,
         integrations: &none,
+        reaping: false,
+        before: None,
         // Ending a life makes nothing: a freeze does not keep things alive.
         frozen: None,
         consents: BTreeSet::new(),

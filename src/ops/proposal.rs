@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::cost;
+use crate::engine;
 use crate::engine::driver;
 use crate::model::address::Address;
 use crate::model::cost::Quote;
 use crate::model::decision::Act;
 use crate::model::decision::Decision;
+use crate::model::decision::Subject;
 use crate::model::digest::Digest;
 use crate::model::digest::Domain;
 use crate::model::environment::EnvironmentRecord;
@@ -81,7 +83,8 @@ impl Proposal {
     pub fn is_empty(&self) -> bool {
         let same = |snapshot: &Snapshot| {
             snapshot.life().is_some()
-                && (self.plan.kind.takes_down() || snapshot.record == self.plan.record)
+                && (self.plan.kind.takes_down() || snapshot.record.asks_the_same(&self.plan.record))
+                && engine::revisions(&self.plan, &snapshot.resources).is_empty()
         };
         // Taking down an environment without resources still ends it.
         !self.plan.kind.takes_down()
@@ -101,6 +104,8 @@ impl Proposal {
             life: Some(self.life),
             is_new: is_new(self.snapshot.as_ref()),
             integrations: &self.settled.source.integrations,
+            reaping: self.snapshot.as_ref().is_some_and(|known| known.reaping),
+            before: self.snapshot.as_ref().map(|known| &known.record),
             frozen,
             consents,
         }
@@ -122,7 +127,7 @@ pub fn desired(
     kind: PlanKind,
     replace: &BTreeSet<Address>,
 ) -> Result<Digest, OpError> {
-    Ok(Digest::of_canonical(Domain::Desired, &(record, kind, replace))?)
+    Ok(Digest::of_canonical(Domain::Desired, &(record.without_origin(), kind, replace))?)
 }
 
 /// The life an environment has, or would have if its first run opened now or at its start.
@@ -182,11 +187,12 @@ pub async fn propose(context: &Context, wanted: Wanted) -> Result<Proposal, OpEr
     context.merge_timings(timings);
     let (plan, unreachable) = made?;
     let life = life(&record, known, now);
-    let quote = cost::estimate(&plan, checks::remaining(Some(life), now))?;
+    let quote = cost::estimate(&plan, checks::whole_life(Some(life)))?;
     let frozen = ledger.frozen(wanted.environment).map(str::to_owned);
     let mut proposal = Proposal {
         desired: desired(&record, plan.kind, &wanted.replace)?,
         decision: Decision {
+            subject: Subject::default(),
             act: wanted.act,
             outcome: crate::model::decision::Outcome::Deny,
             findings: Vec::new(),

@@ -10,6 +10,7 @@ use crate::engine::machine::Ending;
 use crate::engine::machine::StepEnd;
 use crate::model::address::Address;
 use crate::model::decision::Act;
+use crate::model::decision::Outcome as Verdict;
 use crate::model::digest::Digest;
 use crate::model::event::Draft;
 use crate::model::event::Event;
@@ -142,7 +143,9 @@ pub async fn reap(context: &Context, options: &Options) -> Result<Report, OpErro
 
 fn failed_line(summary: &Summary, error: &OpError) -> Line {
     let outcome = match error {
-        OpError::Store(StoreError::Held { .. }) => Outcome::Busy(error.to_string()),
+        OpError::Store(StoreError::Held { .. } | StoreError::Moved { .. }) => {
+            Outcome::Busy(error.to_string())
+        }
         OpError::Diagnostics(all) => {
             let first = all.iter().next().map(|d| d.detail.clone()).unwrap_or_default();
             Outcome::Failed(first)
@@ -209,6 +212,12 @@ async fn reap_one(
 ) -> Result<Line, OpError> {
     if options.dry_run {
         let proposal = proposal(context, summary.id).await?;
+        if proposal.decision.outcome != Verdict::Allow {
+            let why = proposal.decision.findings.first().map(|f| f.message.clone());
+            let outcome =
+                Outcome::Failed(format!("the gate would refuse it: {}", why.unwrap_or_default()));
+            return line(summary, &proposal, outcome);
+        }
         let outcome = match held(&proposal) {
             held if held.is_empty() => Outcome::Would,
             held => Outcome::Held(held),
@@ -250,13 +259,20 @@ async fn reap_under(
         return Err(error);
     }
     let proposal = proposal(context, summary.id).await?;
+    // What was planned from is what the run binds: an extension meanwhile moves its life.
+    let Some(known) = proposal.snapshot.clone().filter(|known| still_due(context, known)) else {
+        return Err(OpError::Store(StoreError::Moved {
+            stream: crate::state::Stream::Life(summary.id),
+            expected: summary.life_revision,
+            actual: summary.life_revision,
+        }));
+    };
     if let Some(reviewed) = &options.from
         && reviewed.get(&summary.id) != Some(&proposal.plan.intent_digest()?)
     {
         return line(summary, &proposal, Outcome::NotReviewed);
     }
     let kept = held(&proposal);
-    let known = self::known(context, summary.id).await?;
     // Held as before and nothing else left: another run would only add noise to the history.
     if !kept.is_empty() && proposal.plan.steps.is_empty() && known.held == kept {
         return line(summary, &proposal, Outcome::Held(kept));
@@ -264,7 +280,14 @@ async fn reap_under(
     let frozen = context.ledger().await?.frozen(summary.id).map(str::to_owned);
     let warrant = govern(context, &proposal.petition(frozen, BTreeSet::new())).await?;
     let ending = run::carry_out(context, warrant, &proposal, held_lease, &known).await?;
-    let outcome = outcome(&ending, kept);
+    let ended = matches!(
+        self::known(context, summary.id).await?.phase,
+        crate::state::snapshot::Phase::Ended(_)
+    );
+    let outcome = match outcome(&ending, kept) {
+        Outcome::Reaped if !ended => Outcome::Failed("something of it is left".to_owned()),
+        other => other,
+    };
     line(summary, &proposal, outcome)
 }
 
@@ -306,7 +329,8 @@ async fn known(context: &Context, id: EnvironmentId) -> Result<Snapshot, OpError
 }
 
 fn still_due(context: &Context, known: &Snapshot) -> bool {
-    let grace = known.record.limits.ttl.grace.unwrap_or(Duration::ZERO);
+    let limits = checks::effective_limits(&known.record, &context.trust);
+    let grace = limits.ttl.grace.unwrap_or(Duration::ZERO);
     known.reaping || known.life().is_some_and(|life| context.now() >= life.expiry.plus(grace))
 }
 

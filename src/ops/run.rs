@@ -78,7 +78,7 @@ async fn lease_within(
         match context.store.acquire(request).await {
             Ok(fence) => {
                 let predecessor_may_wake =
-                    before.is_some_and(|before| (context.may_wake)(&before.holder));
+                    before.is_none_or(|before| (context.may_wake)(&before.holder));
                 return Ok(Held { fence, predecessor_may_wake });
             }
             Err(StoreError::Held { .. })
@@ -113,6 +113,7 @@ pub(crate) async fn carry_out(
         fence: Some(held.fence),
         actor: &context.actor,
         now: context.now(),
+        life: proposal.life,
         approvals: std::collections::BTreeSet::new(),
         reservations: std::collections::BTreeMap::new(),
     };
@@ -228,6 +229,8 @@ fn judge_step(
         changes: std::slice::from_ref(change),
         quote: None,
         life: ledger.environments.get(&environment).and_then(|summary| summary.life),
+        reaping: kind == PlanKind::Reap,
+        before: None,
         frozen: ledger.frozen(environment),
         trust: &context.trust,
         now,

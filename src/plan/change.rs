@@ -5,6 +5,7 @@ use crate::model::digest::Digest;
 use crate::model::digest::Domain;
 use crate::model::environment::Facts;
 use crate::model::environment::PriceFact;
+use crate::model::environment::SENSITIVE_TEXT;
 use crate::model::environment::UNKNOWN_TEXT;
 use crate::model::id::EnvironmentId;
 use crate::model::id::Marker;
@@ -97,6 +98,8 @@ pub fn inject_tags(
 #[must_use]
 pub fn facts(governance: &Governance, value: &Value, provider_config: &Value) -> Facts {
     let text = |value: Option<&Value>| match value {
+        // A secret is on no list of what is allowed, and stands in no finding.
+        Some(value) if value.contains_sensitive() => Some(SENSITIVE_TEXT.to_owned()),
         Some(value) if value.is_unknown() => Some(UNKNOWN_TEXT.to_owned()),
         Some(value) => value.as_str().map(str::to_owned),
         None => None,

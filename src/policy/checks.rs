@@ -16,6 +16,7 @@ use crate::model::environment::UNKNOWN_TEXT;
 use crate::model::lifetime::Duration;
 use crate::model::lifetime::Life;
 use crate::model::lifetime::Timestamp;
+use crate::model::limits::Budget;
 use crate::model::limits::Limits;
 use crate::model::limits::OnExpiry;
 use crate::model::money::Money;
@@ -49,6 +50,10 @@ pub struct Question<'a> {
     pub quote: Option<&'a Quote>,
     /// Its life: as it is, or as it would begin or become.
     pub life: Option<Life>,
+    /// Whether a reaper has begun on the environment.
+    pub reaping: bool,
+    /// What the environment is asked to be so far, where it exists and that changes.
+    pub before: Option<&'a EnvironmentRecord>,
     /// Why the environment is frozen, where it is.
     pub frozen: Option<&'a str>,
     /// What the trust root says.
@@ -77,6 +82,7 @@ pub const CHECKS: &[Check] = &[
     Check { rule: "team", purpose: "The team is one that the trust root lists.", run: team },
     Check { rule: "ttl", purpose: "The life is within the limits on it.", run: ttl },
     Check { rule: "expired", purpose: "Nothing is made once the expiry has come.", run: expired },
+    Check { rule: "due", purpose: "Only what is past its expiry and grace is reaped.", run: due },
     Check {
         rule: "budget",
         purpose: "The upper bound of the cost is within the budget.",
@@ -181,7 +187,7 @@ fn team(question: &Question<'_>) -> Vec<Finding> {
 }
 
 fn ttl(question: &Question<'_>) -> Vec<Finding> {
-    if !matches!(question.act, Act::Apply | Act::Extend | Act::Schedule) {
+    if !matches!(question.act, Act::Apply | Act::Extend) {
         return Vec::new();
     }
     let Some(limits) = question.limits.ttl.complete() else {
@@ -221,6 +227,19 @@ fn expired(question: &Question<'_>) -> Vec<Finding> {
     }
 }
 
+fn due(question: &Question<'_>) -> Vec<Finding> {
+    if question.act != Act::Reap || question.reaping {
+        return Vec::new();
+    }
+    let grace = question.limits.ttl.grace.unwrap_or(Duration::ZERO);
+    let over = |life: Life| question.now >= life.expiry.plus(grace);
+    if question.life.is_some_and(over) {
+        return Vec::new();
+    }
+    let fix = "wait for its expiry and grace, or end it: gov expire, gov destroy";
+    vec![finding("due", "the environment is not due", fix)]
+}
+
 fn budget(question: &Question<'_>) -> Vec<Finding> {
     let Some(quote) = question.quote else { return Vec::new() };
     if !matches!(question.act, Act::Apply | Act::Remediate | Act::Extend) {
@@ -234,7 +253,7 @@ fn budget(question: &Question<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     let rows = [
         ("a month", "monthly", budget.monthly, quote.after.upper),
-        ("until its expiry", "total", budget.total, quote.until_expiry.upper),
+        ("in its whole life", "total", budget.total, quote.until_expiry.upper),
     ];
     for (span, name, allowed, upper) in rows {
         let (Some(allowed), Some(upper)) = (allowed, upper) else { continue };
@@ -390,8 +409,9 @@ fn data(question: &Question<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let name = &question.record.name;
+    let mut found = loosened(question);
     let goes = question.changes.iter().filter(|c| c.facts.bears_data && c.action.deletes());
-    goes.map(|change| {
+    found.extend(goes.map(|change| {
         let message = "deleting it may delete data for good".to_owned();
         let fix = if kind == PlanKind::Destroy {
             format!(
@@ -402,8 +422,24 @@ fn data(question: &Question<'_>) -> Vec<Finding> {
         };
         let found = on(change, finding("data", message, fix));
         Finding { severity: Severity::NeedsHuman, asks: "owner".to_owned(), ..found }
-    })
-    .collect()
+    }));
+    found
+}
+
+/// Consenting to the end of data that is there is as good as deleting it.
+fn loosened(question: &Question<'_>) -> Vec<Finding> {
+    let Some(before) = question.before else { return Vec::new() };
+    let loosens =
+        before.on_expiry == OnExpiry::KeepData && question.record.on_expiry == OnExpiry::DeleteData;
+    let bears = |change: &Change| change.facts.bears_data && change.prior.is_some();
+    if !loosens || !question.changes.iter().any(bears) {
+        return Vec::new();
+    }
+    let name = &question.record.name;
+    let message = "its data was to be kept at its expiry, and would be deleted with it";
+    let fix = format!("consent at a terminal by typing {name}, or leave on_expiry as it was");
+    let found = finding("data", message, fix);
+    vec![Finding { severity: Severity::NeedsHuman, asks: "owner".to_owned(), ..found }]
 }
 
 /// What holds for an environment now: its record's limits, tightened by what the trust root says
@@ -414,23 +450,23 @@ pub fn effective_limits(record: &EnvironmentRecord, trust: &Trust) -> Limits {
     let team = trust.teams.get(&record.identity.team).map(|team| team.budget).unwrap_or_default();
     let purpose = trust.purposes.get(&record.identity.purpose);
     let purpose = purpose.map(|purpose| purpose.budget).unwrap_or_default();
-    let mut limits = record.limits.clone();
-    limits.ttl = limits.ttl.tighten(&bound.ttl);
-    let tightened = limits.tighten(bound).and_then(|limits| {
-        let budget = limits.budget.tighten(&team)?.tighten(&purpose)?;
-        Ok(Limits { budget, ..limits })
-    });
-    // Budgets in two currencies cannot be compared: neither is met then.
-    tightened.unwrap_or_else(|_| {
-        let none = Money::zero(crate::model::money::Currency::USD);
-        limits.budget.monthly = Some(none);
-        limits.budget.total = Some(none);
-        limits
-    })
+    // Part by part: budgets in two currencies cannot be compared, and neither is met then, but
+    // every other bound holds all the same.
+    let unpriced = |limits: &Limits| Limits { budget: Budget::default(), ..limits.clone() };
+    let others = unpriced(&record.limits).tighten(&unpriced(bound));
+    let budget = record
+        .limits
+        .budget
+        .tighten(&bound.budget)
+        .and_then(|budget| budget.tighten(&team))
+        .and_then(|budget| budget.tighten(&purpose));
+    let nothing = Money::zero(crate::model::money::Currency::USD);
+    let none = Budget { monthly: Some(nothing), total: Some(nothing) };
+    Limits { budget: budget.unwrap_or(none), ..others.unwrap_or_else(|_| record.limits.clone()) }
 }
 
-/// How long an environment has, from `now`: what until-expiry cost is reckoned over.
+/// How long an environment lives in all: what the cost of its life is reckoned over.
 #[must_use]
-pub fn remaining(life: Option<Life>, now: Timestamp) -> Duration {
-    life.map_or(Duration::ZERO, |life| life.expiry.since(now.max(life.start)))
+pub fn whole_life(life: Option<Life>) -> Duration {
+    life.map_or(Duration::ZERO, |life| life.expiry.since(life.start))
 }

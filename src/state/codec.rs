@@ -20,11 +20,12 @@ use crate::model::digest::Digest;
 use crate::model::digest::Domain;
 use crate::model::digest::canonical;
 use crate::model::event::Draft;
-use crate::model::event::Event;
 use crate::model::event::LEAF_BYTES_MAX;
 use crate::model::event::LEAF_VERSION;
 use crate::model::event::Leaf;
+use crate::model::event::PayloadError;
 use crate::model::event::Recorded;
+use crate::model::event::read_payload;
 use crate::model::id::EventId;
 use crate::model::id::Ulid;
 use crate::model::lifetime::Timestamp;
@@ -48,7 +49,7 @@ const CHAIN_BYTES: usize = 32;
 const PREFIX_BYTES: usize = 8;
 
 /// Every type of event that this gov knows, in the order of the model.
-const KINDS: [&str; 23] = [
+const KINDS: [&str; 24] = [
     "store-created",
     "environment-created",
     "environment-changed",
@@ -63,6 +64,7 @@ const KINDS: [&str; 23] = [
     "step-settled",
     "run-closed",
     "resource-observed",
+    "resource-revised",
     "resource-imported",
     "resource-forgotten",
     "resource-moved",
@@ -234,8 +236,10 @@ impl Entry {
         if Digest::of(Domain::Payload, &self.payload) != leaf.payload {
             return Err(CodecError::Damaged("a payload is not the one its leaf names"));
         }
-        let event: Event = serde_json::from_slice(&self.payload)
-            .map_err(|_| CodecError::Damaged("a payload is not an event"))?;
+        let event = read_payload(&self.payload).map_err(|error| match error {
+            PayloadError::Newer(_) => CodecError::Newer(error.to_string()),
+            PayloadError::Malformed => CodecError::Damaged("a payload is not an event"),
+        })?;
         if event.type_name() != leaf.kind {
             return Err(CodecError::Damaged("a payload is of another type than its leaf"));
         }
@@ -448,6 +452,7 @@ mod tests {
     use crate::model::actor::ActorKind;
     use crate::model::actor::Door;
     use crate::model::actor::Proof;
+    use crate::model::event::Event;
     use crate::model::event::FreezeScope;
     use crate::model::id::StoreId;
 

@@ -94,8 +94,12 @@ impl Stream {
                 of(Stream::Life)
             }
             Event::LeaseTaken { .. } | Event::LeaseReleased { .. } => of(Stream::Lease),
-            Event::RunOpened { approvals, reservations, .. } => {
+            Event::RunOpened { plan, approvals, reservations, .. } => {
                 let mut streams: Vec<Stream> = of(Stream::Resources);
+                // A reap settles the life as well: an extension that comes later finds it moved.
+                if plan.kind == crate::model::plan::PlanKind::Reap {
+                    streams.extend(of(Stream::Life));
+                }
                 streams.extend(approvals.iter().cloned().map(Stream::Approval));
                 streams.extend(reservations.keys().cloned().map(Stream::Budget));
                 streams
@@ -105,6 +109,7 @@ impl Stream {
             | Event::StepSettled { .. }
             | Event::RunClosed { .. }
             | Event::ResourceObserved { .. }
+            | Event::ResourceRevised { .. }
             | Event::ResourceImported { .. }
             | Event::ResourceForgotten { .. }
             | Event::ResourceMoved { .. }

@@ -18,6 +18,8 @@ use sha2::Digest as _;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::model::environment::Private;
+use crate::model::environment::SealedPrivate;
 use crate::model::sealed::Ciphertext;
 use crate::model::sealed::SealedValue;
 use crate::model::value::Kind;
@@ -171,6 +173,28 @@ impl Sealer {
             .map_err(|_| SealError::Damaged)?;
         let whole: Vec<u8> = nonce.into_iter().chain(sealed).collect();
         Ok(Ciphertext(format!("{PREFIX}{}", STANDARD_NO_PAD.encode(whole))))
+    }
+
+    /// A provider's bytes at rest. None stay none, so that they need no key.
+    ///
+    /// # Errors
+    /// As [`Sealer::encrypt`].
+    pub fn seal_private(&self, private: &Private) -> Result<SealedPrivate, SealError> {
+        if private.0.is_empty() {
+            return Ok(SealedPrivate(None));
+        }
+        self.encrypt(&private.0).map(Some).map(SealedPrivate)
+    }
+
+    /// A provider's bytes, live.
+    ///
+    /// # Errors
+    /// As [`Sealer::decrypt`].
+    pub fn open_private(&self, sealed: &SealedPrivate) -> Result<Private, SealError> {
+        match &sealed.0 {
+            None => Ok(Private::default()),
+            Some(ciphertext) => self.decrypt(ciphertext).map(|bytes| Private(bytes.to_vec())),
+        }
     }
 
     /// Opens bytes sealed with [`Sealer::encrypt`].

@@ -66,6 +66,8 @@ pub enum StepState {
         error: String,
         /// How often it was attempted.
         attempts: u32,
+        /// Whether something was made or changed all the same: it is not tried again as it was.
+        touched: bool,
     },
 }
 
@@ -322,7 +324,7 @@ impl Snapshot {
                 }
                 self.reaping |= plan.kind == PlanKind::Reap;
                 for record in &plan.gone {
-                    self.drop_resource(&record.address);
+                    self.remove(&record.address, None);
                 }
                 self.run = Some(OpenRun {
                     run: *run,
@@ -394,21 +396,28 @@ impl Snapshot {
         if intent.run != run || intent.step != step {
             return refuse(event, "something else was intended for the resource");
         }
-        let failed =
-            |error: &String| StepState::Failed { error: error.clone(), attempts: intent.attempt };
+        let failed = |error: &str, touched: bool| StepState::Failed {
+            error: error.to_owned(),
+            attempts: intent.attempt,
+            touched,
+        };
         let state = match settled {
             Settled::Present { record, deposed, error } => {
                 if record.address != *address || record.object.is_none() {
                     return refuse(event, "what is present has an object and its own address");
                 }
                 put(&mut self.resources, record, deposed.as_ref());
-                error.as_ref().map_or(StepState::Succeeded, failed)
+                error.as_ref().map_or(StepState::Succeeded, |error| failed(error, true))
             }
             Settled::Absent { deposed } => {
                 self.remove(address, deposed.as_ref());
-                StepState::Succeeded
+                if intent.action.deletes() {
+                    StepState::Succeeded
+                } else {
+                    failed("it was deleted meanwhile", true)
+                }
             }
-            Settled::Refused { error } => failed(error),
+            Settled::Refused { error } => failed(error, false),
             // The outcome is recorded as unknown and stays so until a look settles it.
             Settled::Unknown { .. } => return Ok(()),
         };
@@ -451,7 +460,15 @@ impl Snapshot {
                     None => return refuse(event, "there is no such resource"),
                 },
             },
+            Event::ResourceRevised { record } => {
+                let Some(known) = self.resources.get_mut(&record.address) else {
+                    return refuse(event, "there is no such resource");
+                };
+                let (object, deposed) = (known.object.take(), std::mem::take(&mut known.deposed));
+                *known = ResourceRecord { object, deposed, ..(**record).clone() };
+            }
             Event::ResourceImported { record, .. } => {
+                self.not_during_a_run(event, &record.address)?;
                 let exists =
                     self.resources.get(&record.address).is_some_and(|old| old.object.is_some());
                 if exists {
@@ -464,10 +481,12 @@ impl Snapshot {
                 put(&mut self.resources, record, None);
             }
             Event::ResourceForgotten { address, reason, .. } => {
+                self.not_during_a_run(event, address)?;
                 let known = self.drop_resource(address);
                 let uncertain = self.resolve(address, |intent| StepState::Failed {
                     error: format!("forgotten: {reason}"),
                     attempts: intent.attempt,
+                    touched: true,
                 });
                 if !known && !uncertain {
                     return refuse(event, "there is no such resource");
@@ -488,6 +507,14 @@ impl Snapshot {
         Ok(())
     }
 
+    /// The books of a resource that a run still counts on change only to settle what nobody knows.
+    fn not_during_a_run(&self, event: &Event, address: &Address) -> Result<(), TransitionError> {
+        if self.run.is_some() && !self.uncertain.contains_key(address) {
+            return refuse(event, "a run is open");
+        }
+        Ok(())
+    }
+
     fn rename(
         &mut self,
         event: &Event,
@@ -496,6 +523,9 @@ impl Snapshot {
     ) -> Result<(), TransitionError> {
         if self.resources.contains_key(to) || self.uncertain.contains_key(to) {
             return refuse(event, "the new address is taken");
+        }
+        if self.run.is_some() {
+            return refuse(event, "a run is open");
         }
         if self.uncertain.contains_key(from) {
             return refuse(event, "the resource has an outcome that nobody knows");

@@ -457,7 +457,7 @@ impl Summary {
                 self.reaping |= plan.kind == PlanKind::Reap;
                 self.cost = Some(quote.after.clone());
                 for record in &plan.gone {
-                    self.drop_resource(&record.address);
+                    self.remove(&record.address, None);
                 }
             }
             Event::RunClosed { .. } => self.run = None,

@@ -26,7 +26,7 @@ use gov::model::environment::Facts;
 use gov::model::environment::Identity;
 use gov::model::environment::Object;
 use gov::model::environment::PriceFact;
-use gov::model::environment::Private;
+use gov::model::environment::SealedPrivate;
 use gov::model::event::Draft;
 use gov::model::event::Event;
 use gov::model::event::Holder;
@@ -125,7 +125,7 @@ pub fn map(members: &[(&str, SealedValue)]) -> SealedValue {
 }
 
 pub fn object(value: SealedValue) -> Object {
-    Object { value, private: Private::default(), schema_version: 0, tainted: false }
+    Object { value, private: SealedPrivate::default(), schema_version: 0, tainted: false }
 }
 
 pub fn change(address: &str, action: Action, reason: Reason) -> Change {
@@ -138,13 +138,14 @@ pub fn change(address: &str, action: Action, reason: Reason) -> Change {
         recorded: None,
         config: SealedValue::Null,
         planned: SealedValue::Null,
-        planned_private: Private::default(),
+        planned_private: SealedPrivate::default(),
         each: Each::Single,
         marker: Marker("m".into()),
         dependencies: BTreeSet::new(),
         facts: Facts { price: PriceFact::Free("files cost nothing".into()), ..Facts::default() },
         prevent_destroy: false,
         create_before_destroy: false,
+        ignored: BTreeSet::new(),
         deposed: None,
     }
 }
@@ -263,6 +264,7 @@ pub fn decision() -> Decision {
         retryable: false,
     };
     Decision {
+        subject: gov::model::decision::Subject::default(),
         act: Act::Apply,
         outcome: Outcome::Deny,
         findings: vec![

@@ -297,7 +297,7 @@ fn verify_rebuild_and_export_agree_on_a_sound_store() {
     let text = String::from_utf8(lines).unwrap();
     for line in text.lines() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert_eq!(line["leaf"]["type"], line["event"]["type"]);
+        assert_eq!(line["leaf"]["type"], line["payload"]["event"]["type"]);
     }
 }
 

@@ -22,8 +22,8 @@ use gov::model::environment::EnvironmentRecord;
 use gov::model::environment::Facts;
 use gov::model::environment::Identity;
 use gov::model::environment::Object;
-use gov::model::environment::Private;
 use gov::model::environment::ResourceRecord;
+use gov::model::environment::SealedPrivate;
 use gov::model::event::Draft;
 use gov::model::event::Event;
 use gov::model::event::FreezeScope;
@@ -140,7 +140,7 @@ pub fn resource(number: u32, object: Option<&str>) -> ResourceRecord {
 pub fn object_of(text: &str) -> Object {
     Object {
         value: SealedValue::String(text.to_owned()),
-        private: Private(Vec::new()),
+        private: SealedPrivate::default(),
         schema_version: 0,
         tainted: false,
     }
@@ -152,6 +152,7 @@ fn marker(number: u32) -> Marker {
 
 pub fn decision() -> Decision {
     Decision {
+        subject: gov::model::decision::Subject::default(),
         act: Act::Apply,
         outcome: Outcome::Allow,
         findings: Vec::new(),
@@ -181,13 +182,14 @@ pub fn plan(environment: EnvironmentId, name: &str, actions: &[StepAction]) -> P
         recorded: None,
         config: SealedValue::Null,
         planned: SealedValue::Null,
-        planned_private: Private(Vec::new()),
+        planned_private: SealedPrivate::default(),
         each: Each::Single,
         marker: marker(number),
         dependencies: BTreeSet::new(),
         facts: Facts::default(),
         prevent_destroy: false,
         create_before_destroy: false,
+        ignored: BTreeSet::new(),
         deposed: None,
     };
     let step = |(number, action): (u32, &StepAction)| Step {

@@ -105,6 +105,7 @@ pub fn words(event: &Event) -> String {
         | Event::StepSettled { .. }
         | Event::RunClosed { .. } => run_words(event),
         Event::ResourceObserved { .. }
+        | Event::ResourceRevised { .. }
         | Event::ResourceImported { .. }
         | Event::ResourceForgotten { .. }
         | Event::ResourceMoved { .. }
@@ -179,6 +180,9 @@ fn resource_words(event: &Event) -> String {
         }
         Event::ResourceObserved { address, object: None } => {
             format!("found {address} deleted outside gov")
+        }
+        Event::ResourceRevised { record } => {
+            format!("noted what the blueprint says of {} now", record.address)
         }
         Event::ResourceImported { record, .. } => format!("took {} in", record.address),
         Event::ResourceForgotten { address, reason, .. } => {

@@ -199,6 +199,8 @@ pub struct Machine {
     values: Values,
     tracks: BTreeMap<StepId, Track>,
     followers: BTreeMap<StepId, Vec<StepId>>,
+    /// Steps whose resource has other steps, too.
+    twins: BTreeSet<StepId>,
     /// Providers whose configuration is under way or done.
     configuring: BTreeMap<String, Configured>,
     awaited: BTreeMap<CallId, (Awaits, String)>,
@@ -208,6 +210,17 @@ pub struct Machine {
     stop: Option<Stop>,
     closing: Option<RecordId>,
     ending: Option<Ending>,
+}
+
+/// The steps whose resource has other steps, too.
+fn twins(plan: &Plan) -> BTreeSet<StepId> {
+    let mut by_address: BTreeMap<&Address, Vec<StepId>> = BTreeMap::new();
+    for step in &plan.steps {
+        if let Some(change) = plan.change_of(step) {
+            by_address.entry(&change.address).or_default().push(step.id);
+        }
+    }
+    by_address.into_values().filter(|steps| steps.len() > 1).flatten().collect()
 }
 
 /// How far a provider's configuration has come.
@@ -238,7 +251,11 @@ impl Machine {
             };
             match run.steps.get(&step.id) {
                 Some(StepState::Succeeded) => track.progress = Progress::Over(StepEnd::Succeeded),
-                // A step that failed before the interruption gets all its attempts anew.
+                // What made something before it failed is not made again: that takes a new plan.
+                Some(StepState::Failed { error, touched: true, .. }) => {
+                    track.progress = Progress::Over(StepEnd::Failed(error.clone()));
+                }
+                // A step that changed nothing before the interruption gets its attempts anew.
                 Some(StepState::Failed { .. }) | None => {}
                 Some(StepState::Intended(intent)) => {
                     let until = if tools.predecessor_may_wake { intent.start_by } else { now };
@@ -255,6 +272,7 @@ impl Machine {
             resources: run.resources,
             tracks,
             followers,
+            twins: twins(&plan),
             configuring: BTreeMap::new(),
             awaited: BTreeMap::new(),
             recording: BTreeMap::new(),
@@ -356,6 +374,23 @@ impl Machine {
             })
             .map(|track| track.step.id)
             .collect();
+        // Behind an outcome that nobody knows, nothing else begins on the same resource.
+        let unknown: BTreeSet<Address> = self
+            .tracks
+            .values()
+            .filter(|track| matches!(track.progress, Progress::Over(StepEnd::Unknown(_))))
+            .filter_map(|track| self.address(track).cloned())
+            .collect();
+        for step in self.twins.clone() {
+            let blocked = self.tracks.get(&step).is_some_and(|track| {
+                matches!(track.progress, Progress::Waiting)
+                    && self.address(track).is_some_and(|address| unknown.contains(address))
+            });
+            if blocked {
+                self.finish(step, StepEnd::NotBegun);
+                open.push(step);
+            }
+        }
         while let Some(step) = open.pop() {
             for follower in self.followers.get(&step).cloned().unwrap_or_default() {
                 if let Some(track) = self.tracks.get_mut(&follower)
@@ -383,19 +418,36 @@ impl Machine {
                     if looking {
                         self.look(id);
                     } else if self.stop.is_none() {
-                        self.prepare(id, now);
+                        self.prepare(id);
                     }
                 }
                 Progress::Waiting if room > 0 && self.stop.is_none() && self.is_free(track) => {
                     room -= 1;
-                    self.prepare(id, now);
+                    self.prepare(id);
                 }
                 _ => {}
             }
         }
     }
 
+    /// The address of a step's resource.
+    fn address(&self, track: &Track) -> Option<&Address> {
+        self.plan.change_of(&track.step).map(|change| &change.address)
+    }
+
+    /// Whether a step may begin: those before it have succeeded, and nothing else is going on with
+    /// its resource. A replacement and the deletion of what it put aside share an address, and the
+    /// books know one effect for each address at a time.
     fn is_free(&self, track: &Track) -> bool {
+        let own = self.address(track);
+        let at_it = |other: &Track| {
+            !matches!(other.progress, Progress::Waiting | Progress::Over(_))
+                && other.step.id != track.step.id
+                && self.address(other) == own
+        };
+        if self.twins.contains(&track.step.id) && self.tracks.values().any(at_it) {
+            return false;
+        }
         track.step.after.iter().all(|before| {
             self.tracks
                 .get(before)
@@ -488,7 +540,10 @@ impl Machine {
             })
             .collect();
         let complete = steps.iter().all(|(_, _, end)| *end == StepEnd::Succeeded);
+        let unknown = steps.iter().any(|(_, _, end)| matches!(end, StepEnd::Unknown(_)));
         let (outcome, stopped) = match &self.stop {
+            // Whoever comes next looks again: what cannot be reached now may tell later.
+            _ if unknown => (None, Some("an outcome is not known".to_owned())),
             _ if complete => (Some(RunOutcome::Done), None),
             Some(Stop::Interrupted) => (None, Some("interrupted".to_owned())),
             Some(Stop::Halted(reason)) => (Some(RunOutcome::Partial), Some(reason.clone())),

@@ -53,9 +53,18 @@ impl Machine {
     fn call(&mut self, step: StepId, prepared: Prepared) {
         let Some(change) = self.change(step) else { return };
         let Some(intent) = self.tracks.get(&step).and_then(|t| t.intent.clone()) else { return };
+        let prior = self.object_before(&intent, &change);
+        if prior.is_none() && !intent.action.creates() {
+            let error = "the books have no object to act on".to_owned();
+            return self.settle(
+                step,
+                Settled::Refused { error: error.clone() },
+                Outlook::Fail(error),
+            );
+        }
         let call = Call::Apply(ApplyCall {
             kind: change.address.resource.kind.clone(),
-            prior: self.object_before(&intent, &change),
+            prior,
             planned: prepared.planned.clone(),
             planned_private: prepared.private.clone(),
             config: prepared.config.clone(),
@@ -86,6 +95,7 @@ impl Machine {
             }
             (Progress::Reading, Ok(Answer::Data(value))) => {
                 if let Some(change) = self.change(step) {
+                    let value = self.marked(&change, &value);
                     self.set_value(&change.address, value);
                 }
                 self.finish(step, StepEnd::Succeeded);
@@ -165,7 +175,10 @@ impl Machine {
         let error = failure.to_string();
         if let Some(object) = failure.partial {
             let tainted = intent.action.creates();
-            let planned = Value::unknown();
+            let planned = match self.tools.sealer.open(&intent.planned) {
+                Ok(planned) => planned,
+                Err(error) => return self.finish(step, StepEnd::Unknown(error.to_string())),
+            };
             return self.present(step, intent, &planned, object, Some(error), tainted);
         }
         match failure.class {
@@ -230,7 +243,9 @@ impl Machine {
             None => (marked, 0),
         };
         let value = self.tools.sealer.seal(&marked).map_err(|error| error.to_string())?;
-        let object = Object { value, private: object.private, schema_version, tainted };
+        let private = self.tools.sealer.seal_private(&object.private);
+        let private = private.map_err(|error| error.to_string())?;
+        let object = Object { value, private, schema_version, tainted };
         Ok(ResourceRecord { object: Some(object), ..(*intent.record).clone() })
     }
 
@@ -319,7 +334,10 @@ impl Machine {
 
     fn looked(&mut self, step: StepId, reply: Reply, now: Timestamp) {
         let Some(intent) = self.tracks.get(&step).and_then(|t| t.intent.clone()) else { return };
-        let planned = self.tools.sealer.open(&intent.planned).unwrap_or_else(|_| Value::unknown());
+        let planned = match self.tools.sealer.open(&intent.planned) {
+            Ok(planned) => planned,
+            Err(error) => return self.finish(step, StepEnd::Unknown(error.to_string())),
+        };
         match reply {
             Ok(Answer::Found(Finding::Found(object))) => {
                 self.made(step, &intent, &planned, Some(object));

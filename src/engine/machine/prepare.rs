@@ -19,6 +19,7 @@ use crate::engine::machine::Progress;
 use crate::engine::machine::START_WITHIN;
 use crate::engine::machine::StepEnd;
 use crate::model::address::Address;
+use crate::model::environment::Object;
 use crate::model::environment::ResourceRecord;
 use crate::model::event::Event;
 use crate::model::event::Intent;
@@ -99,8 +100,18 @@ impl Machine {
         }
     }
 
+    /// A value that a provider returned, with the marks of its schema and of what was planned.
+    pub(super) fn marked(&self, change: &Change, value: &Value) -> Value {
+        let planned = self.tools.sealer.open(&change.planned).unwrap_or_else(|_| Value::null());
+        let marked = value.with_marks_of(&planned);
+        match self.type_offer(change) {
+            Some(offer) => offer.schema.block.mark_sensitive(&marked),
+            None => marked,
+        }
+    }
+
     /// Begins a step: final values first, then its judgement.
-    pub(super) fn prepare(&mut self, step: StepId, _now: Timestamp) {
+    pub(super) fn prepare(&mut self, step: StepId) {
         let Some(change) = self.change(step) else { return };
         match self.configured(&change.provider) {
             Some(Configured::Done) => {}
@@ -113,7 +124,7 @@ impl Machine {
         }
         let Some(action) = self.tracks.get(&step).map(|track| track.step.action) else { return };
         let prepared = match action {
-            StepAction::Delete | StepAction::DeleteDeposed => Ok(self.deletion(&change)),
+            StepAction::Delete | StepAction::DeleteDeposed => self.deletion(&change),
             StepAction::Read => return self.read_data(step, &change),
             StepAction::Create | StepAction::CreateBeside | StepAction::Update => {
                 self.configuration(&change)
@@ -128,13 +139,14 @@ impl Machine {
         }
     }
 
-    fn deletion(&self, change: &Change) -> Prepared {
-        Prepared {
+    fn deletion(&self, change: &Change) -> Result<Prepared, String> {
+        let private = self.tools.sealer.open_private(&change.planned_private);
+        Ok(Prepared {
             config: Value::null(),
             planned: Value::null(),
-            private: change.planned_private.clone(),
+            private: private.map_err(|error| error.to_string())?,
             record: Box::new(self.record_of(change)),
-        }
+        })
     }
 
     /// The resource as it will stand in the books, without its object.
@@ -171,7 +183,9 @@ impl Machine {
             config
         };
         let record = Box::new(self.record_of(change));
-        Ok(Prepared { config, planned, private: change.planned_private.clone(), record })
+        let private = self.tools.sealer.open_private(&change.planned_private);
+        let private = private.map_err(|error| error.to_string())?;
+        Ok(Prepared { config, planned, private, record })
     }
 
     /// The configuration of a change, evaluated on what is known by now.
@@ -205,8 +219,7 @@ impl Machine {
             }
             None => conformed,
         };
-        let ignored: Vec<String> =
-            block.lifecycle.ignore_changes.iter().map(|name| name.value.clone()).collect();
+        let ignored: Vec<String> = change.ignored.iter().cloned().collect();
         match (&change.prior, change.action) {
             (Some(prior), Action::Update) => {
                 let prior = self.tools.sealer.open(&prior.value).map_err(|e| e.to_string())?;
@@ -380,16 +393,18 @@ impl Machine {
 
     /// The current object of a resource, live.
     pub(super) fn live(&self, address: &Address) -> Option<LiveObject> {
-        let object = self.resources.get(address)?.object.as_ref()?;
-        let value = self.tools.sealer.open(&object.value).ok()?;
-        Some(LiveObject { value, private: object.private.clone() })
+        self.opened(self.resources.get(address)?.object.as_ref()?)
     }
 
     /// The object put aside under a key, live.
     pub(super) fn live_deposed(&self, address: &Address, key: &str) -> Option<LiveObject> {
-        let object = self.resources.get(address)?.deposed.get(key)?;
+        self.opened(self.resources.get(address)?.deposed.get(key)?)
+    }
+
+    fn opened(&self, object: &Object) -> Option<LiveObject> {
         let value = self.tools.sealer.open(&object.value).ok()?;
-        Some(LiveObject { value, private: object.private.clone() })
+        let private = self.tools.sealer.open_private(&object.private).ok()?;
+        Some(LiveObject { value, private })
     }
 }
 

@@ -11,8 +11,8 @@ use crate::model::address::Address;
 use crate::model::address::Mode as ResourceMode;
 use crate::model::address::ResourceName;
 use crate::model::environment::Object;
-use crate::model::environment::Private;
 use crate::model::environment::ResourceRecord;
+use crate::model::environment::SealedPrivate;
 use crate::model::plan::Action;
 use crate::model::plan::Change;
 use crate::model::plan::Each;
@@ -37,6 +37,7 @@ use crate::state::seal::SealError;
 
 impl Planner {
     pub(super) fn assemble(&mut self) -> Result<Plan, Diagnostics> {
+        self.check_complete()?;
         self.check_replace()?;
         let sealed = |error: SealError| {
             Diagnostics::from(Diagnostic::error(Code::ProviderFailed, error.to_string()))
@@ -75,6 +76,15 @@ impl Planner {
         })
     }
 
+    /// Every node has been settled, or something would silently count as unchanged.
+    fn check_complete(&self) -> Result<(), Diagnostics> {
+        let stuck = self.nodes.iter().find(|(_, state)| **state != super::NodeState::Done);
+        stuck.map_or(Ok(()), |(node, _)| {
+            let detail = format!("{node} was never settled. This is a bug in gov.");
+            Err(Diagnostic::error(Code::ProviderFailed, detail).into())
+        })
+    }
+
     /// `--replace` names resources that the plan has, or it is a mistake.
     fn check_replace(&self) -> Result<(), Diagnostics> {
         let unknown = |address: &&Address| !self.instances.contains_key(*address);
@@ -86,11 +96,11 @@ impl Planner {
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }
 
-    /// Recorded resources that are gone in reality and have nothing put aside.
+    /// Recorded resources whose object is gone in reality.
     fn gone(&self) -> Vec<ResourceRecord> {
         let gone = |record: &&ResourceRecord| {
             let read = self.refresh.get(&record.address);
-            record.deposed.is_empty() && matches!(read, Some(Refresh::Done(None)))
+            record.object.is_some() && matches!(read, Some(Refresh::Done(None)))
         };
         if self.request.mode == Mode::Observe {
             return Vec::new();
@@ -148,13 +158,14 @@ impl Planner {
             recorded,
             config: sealer.seal(&instance.config)?,
             planned: sealer.seal(&instance.planned)?,
-            planned_private: instance.private.clone(),
+            planned_private: sealer.seal_private(&instance.private)?,
             each,
             marker: kept.unwrap_or_else(fresh),
             dependencies: self.dependencies(&address.resource),
             facts: change::facts(&governance, &instance.planned, provider_config),
             prevent_destroy: lifecycle.prevent_destroy,
             create_before_destroy: lifecycle.create_before_destroy,
+            ignored: self.ignored(address).into_iter().collect(),
             deposed: None,
         })
     }
@@ -179,7 +190,7 @@ impl Planner {
         });
         let prior = Object {
             value: self.request.sealer.seal(&observed.value)?,
-            private: observed.private.clone(),
+            private: self.request.sealer.seal_private(&observed.private)?,
             schema_version: version.unwrap_or(stored.schema_version),
             tainted: stored.tainted,
         };
@@ -258,13 +269,14 @@ fn recorded_change(record: &ResourceRecord, action: Action, reason: Reason) -> C
         recorded: None,
         config: SealedValue::Null,
         planned: SealedValue::Null,
-        planned_private: Private::default(),
+        planned_private: SealedPrivate::default(),
         each: Each::Single,
         marker: record.marker.clone().unwrap_or(crate::model::id::Marker(String::new())),
         dependencies: record.dependencies.clone(),
         facts: record.facts.clone(),
         prevent_destroy: record.prevent_destroy,
         create_before_destroy: record.create_before_destroy,
+        ignored: BTreeSet::new(),
         deposed: None,
     }
 }
@@ -303,8 +315,6 @@ fn hold(
         }
     }
     for change in changes.iter_mut().filter(|change| held.contains(&change.address)) {
-        if change.deposed.is_none() {
-            change.action = Action::Hold;
-        }
+        change.action = Action::Hold;
     }
 }

@@ -243,7 +243,7 @@ impl Planner {
         self.start(&provider, Awaits::Instance(address.clone()), call);
     }
 
-    fn ignored(&self, address: &Address) -> Vec<String> {
+    pub(super) fn ignored(&self, address: &Address) -> Vec<String> {
         let block = self.request.blueprint.resources.get(&address.resource);
         let written = block.into_iter().flat_map(|block| &block.lifecycle.ignore_changes);
         let accepted = self.request.accepted.get(address).into_iter().flatten();

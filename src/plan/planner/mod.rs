@@ -92,7 +92,6 @@ struct ProviderUse {
     source: String,
     offer: Arc<Offer>,
     config: Value,
-    configured: bool,
 }
 
 /// The machine. See the module's documentation.
@@ -213,7 +212,7 @@ impl Planner {
                 continue;
             };
             let config = Value::null();
-            let provider = ProviderUse { source, offer, config, configured: false };
+            let provider = ProviderUse { source, offer, config };
             self.providers.insert(name, provider);
         }
         for address in self.request.resources.keys() {
@@ -241,6 +240,36 @@ impl Planner {
             .filter(|name| !self.request.blueprint.providers.contains_key(*name));
         for name in undeclared.cloned().collect::<Vec<_>>() {
             self.configure(&name);
+        }
+        self.check_sources();
+    }
+
+    /// Resources are read by the provider that made them, configured as it was: another one would
+    /// not find them, and what is not found would be taken for gone.
+    fn check_sources(&mut self) {
+        let mut wrong = BTreeSet::new();
+        for record in self.request.resources.values() {
+            let Some(provider) = self.providers.get(&record.provider) else { continue };
+            let name = &record.provider;
+            if provider.source != record.source {
+                let (old, new) = (&record.source, &provider.source);
+                wrong.insert(format!(
+                    "[providers.{name}] was {old} and is {new} now, and {} was made by {old}; give \
+                     the new one another name until that is gone",
+                    record.address
+                ));
+            } else if !self.request.blueprint.providers.contains_key(name)
+                && !provider.offer.config.block.attributes.is_empty()
+            {
+                wrong.insert(format!(
+                    "[providers.{name}] is gone, and {} needs its configuration; keep it until that \
+                     is gone",
+                    record.address
+                ));
+            }
+        }
+        for detail in wrong {
+            self.diagnostics.push(Diagnostic::error(Code::UnknownProvider, detail));
         }
     }
 
@@ -360,9 +389,6 @@ impl Planner {
         match reply {
             Ok(Answer::Accepted { warnings }) => {
                 self.warn(&format!("provider {name}"), &warnings);
-                if let Some(provider) = self.providers.get_mut(name) {
-                    provider.configured = true;
-                }
                 self.start_refreshes(name);
                 self.finish(&node, NodeState::Done);
             }
@@ -413,7 +439,11 @@ impl Planner {
         let Some(record) = self.request.resources.get(address).cloned() else { return };
         let state = match reply {
             Ok(Answer::Upgraded(value)) => {
-                let private = record.object.map(|object| object.private).unwrap_or_default();
+                let sealed = record.object.map(|object| object.private).unwrap_or_default();
+                let private = match self.request.sealer.open_private(&sealed) {
+                    Ok(private) => private,
+                    Err(error) => return self.unreadable(address, &error.to_string()),
+                };
                 let object = LiveObject { value, private };
                 let kind = address.resource.kind.clone();
                 let call = Call::Read { kind, object };
@@ -427,25 +457,40 @@ impl Planner {
                         Some(stored) => object.value.with_marks_of(stored),
                         None => object.value,
                     };
+                    let offer = self.type_offer(&record.provider, &address.resource);
+                    let value = match offer {
+                        Some(offer) => offer.schema.block.mark_sensitive(&value),
+                        None => value,
+                    };
                     LiveObject { value, private: object.private }
                 });
                 Refresh::Done(marked)
             }
             other => {
                 let failure = other.err().unwrap_or_else(odd_answer);
-                if self.request.mode == Mode::Observe {
-                    self.unreachable.insert(address.clone(), failure.to_string());
-                    self.refresh.insert(address.clone(), Refresh::Done(None));
-                    return self.settle_one(&address.resource);
-                }
-                let detail = format!("{address} cannot be read: {failure}");
-                let help = "what cannot be read is never taken as unchanged; try again when \
-                            the provider answers";
-                self.diagnostics.push(Diagnostic::error(Code::ProviderFailed, detail).help(help));
-                Refresh::Failed
+                return self.unreadable(address, &failure.to_string());
             }
         };
         self.refresh.insert(address.clone(), state);
+        if matches!(self.request.mode, Mode::Converge(_)) {
+            self.resume_instance(address);
+        } else {
+            self.settle_one(&address.resource);
+        }
+    }
+
+    /// What cannot be read is never taken as unchanged. Only observing goes on without it.
+    fn unreadable(&mut self, address: &Address, why: &str) {
+        if self.request.mode == Mode::Observe {
+            self.unreachable.insert(address.clone(), why.to_owned());
+            self.refresh.insert(address.clone(), Refresh::Done(None));
+            return self.settle_one(&address.resource);
+        }
+        let detail = format!("{address} cannot be read: {why}");
+        let help = "what cannot be read is never taken as unchanged; try again when the provider \
+                    answers";
+        self.diagnostics.push(Diagnostic::error(Code::ProviderFailed, detail).help(help));
+        self.refresh.insert(address.clone(), Refresh::Failed);
         if matches!(self.request.mode, Mode::Converge(_)) {
             self.resume_instance(address);
         } else {

@@ -175,7 +175,7 @@ pub fn export(dir: &Path, writer: &mut dyn Write) -> Result<u64, StoreError> {
 fn write_line(writer: &mut dyn Write, seq: u64, entry: &Entry) -> std::io::Result<()> {
     write!(writer, "{{\"frame\":{seq},\"leaf\":")?;
     writer.write_all(&entry.leaf)?;
-    writer.write_all(b",\"event\":")?;
+    writer.write_all(b",\"payload\":")?;
     writer.write_all(&entry.payload)?;
     writer.write_all(b"}\n")
 }
