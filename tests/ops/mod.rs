@@ -10,5 +10,10 @@
 )]
 
 mod applying;
+mod drift;
+mod freeze;
+mod life;
+mod limits;
 mod matrix;
+mod reap;
 mod world;
