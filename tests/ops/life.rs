@@ -140,6 +140,18 @@ fn g14_grace_ends() {
     assert!(matches!(late, OpError::Life(LifeError::Over { .. })), "{late:?}");
 }
 
+/// G14: a blueprint that states no grace has none, whatever grace the trust root would bear: what
+/// the reaper may take cannot be extended any more.
+#[test]
+fn g14_a_ceiling_on_grace_grants_none() {
+    let world = World::new(SimPlan::calm());
+    world.apply("demo", &blueprint(ONE).replace(", grace = \"15m\"", "")).unwrap();
+    world.clock.advance("8h");
+    world.clock.advance("1s");
+    let late = world.extend("demo", by("1h")).err().unwrap();
+    assert!(matches!(late, OpError::Life(LifeError::Over { .. })), "{late:?}");
+}
+
 #[test]
 fn g14_what_is_being_reaped_cannot_be_extended() {
     let held = r#"
