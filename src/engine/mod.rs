@@ -152,11 +152,15 @@ pub async fn open(
         reservations: opening.reservations,
     });
     // INVARIANT (plan is final): the plan binds the revision of the resources it started from.
-    let bound = (Stream::Resources(environment), plan.resources_revision);
+    let mut revisions = BTreeMap::from([(Stream::Resources(environment), plan.resources_revision)]);
+    // A reaper acts because a life is over: it must not have been extended since that was seen.
+    if let (PlanKind::Reap, Some(known)) = (plan.kind, opening.snapshot) {
+        revisions.insert(Stream::Life(environment), known.life_revision);
+    }
     let batch = Batch {
         now: opening.now,
         drafts: events.into_iter().map(|e| draft(environment, opening.actor, e)).collect(),
-        preconditions: Preconditions { revisions: [bound].into(), fence: opening.fence },
+        preconditions: Preconditions { revisions, fence: opening.fence },
     };
     store.append(batch).await?;
     let known = opening.snapshot.map(|known| known.resources.clone()).unwrap_or_default();

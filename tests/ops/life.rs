@@ -171,6 +171,34 @@ name = "b"
     assert!(matches!(late, OpError::Usage(_)), "{late:?}");
 }
 
+/// G14: an extension that comes while the reaper still plans wins; nothing of what was extended
+/// is deleted.
+#[test]
+fn g14_an_extension_during_the_reapers_planning_wins() {
+    let mut world = living();
+    world.expire("demo").unwrap();
+    // The one instant that belongs to the grace and to the reaper.
+    world.clock.advance("15m");
+    let gate = Gate::closed([Act::Read]);
+    world.gate = Some(gate.clone());
+    let reaper = world.context();
+    world.gate = None;
+    let other = world.context();
+    let all = reap::Options { max: Some(9), max_percent: Some(100), ..Default::default() };
+    let (report, extended) = world.driven(async {
+        tokio::join!(reap::reap(&reaper, &all), async {
+            gate.arrived(1).await;
+            let done = lifetime::extend(&other, "demo", by("1h"), "just in time").await;
+            gate.open();
+            done
+        })
+    });
+    extended.unwrap();
+    let outcome = &report.unwrap().lines[0].outcome;
+    assert!(matches!(outcome, reap::Outcome::Failed(_) | reap::Outcome::Busy(_)), "{outcome:?}");
+    assert_eq!((world.live(), world.calls(Act::Delete)), (1, 0));
+}
+
 /// G14: applying again, changing, and undoing drift leave the expiry where it is.
 #[test]
 fn g14_nothing_but_extending_moves_the_expiry() {

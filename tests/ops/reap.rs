@@ -144,6 +144,28 @@ fn g13_protected_resources_are_held() {
     assert_eq!(world.live(), 0);
 }
 
+/// G16: what fails keeps its state and is tried again; outcomes are counted, not intentions.
+#[test]
+fn g16_what_fails_is_tried_again() {
+    let world = due(&blueprint(TREE));
+    world.cloud.with(|cloud| {
+        cloud.order(Order::on(Act::Delete, Fate::Rejected).named("leaf-1").times(1));
+    });
+    let report = world.reap_all();
+    assert!(matches!(report.lines[0].outcome, Outcome::Failed(_)), "{report:?}");
+    assert_eq!(report.lines[0].deleted, 2, "the link and the other leaf");
+    assert_eq!(names(&world), ["base", "leaf-1"]);
+    assert_eq!(world.snapshot("demo").resources.len(), 2);
+    let batches = world.store.batches();
+    let Event::ReaperRan { due, reaped, failed, .. } = batches.last().unwrap()[0].event else {
+        panic!("no heartbeat")
+    };
+    assert_eq!((due, reaped, failed), (1, 0, 1));
+    let report = world.reap_all();
+    assert!(matches!(report.lines[0].outcome, Outcome::Reaped));
+    assert_eq!((report.lines[0].deleted, world.live()), (2, 0));
+}
+
 /// G16: one environment that cannot be read does not keep the others alive.
 #[test]
 fn g16_one_failure_does_not_stop_the_rest() {
@@ -283,6 +305,20 @@ fn g13_only_what_was_reviewed_goes() {
         }
     }
     assert_eq!(names(&world), ["new"]);
+}
+
+/// G13: what was not reviewed is not gone on with either, though a reaper has begun it.
+#[test]
+fn g13_an_interrupted_reap_is_reviewed_too() {
+    let world = due(&blueprint(TREE));
+    world.store.fail_append(4, Fault { durable: true, crash: true });
+    assert!(world.reap(&all()).is_err());
+    let world = world.restarted();
+    assert!(world.snapshot("demo").run.is_some());
+    let before = world.live();
+    let report = world.reap(&Options { from: Some(Default::default()), ..all() }).unwrap();
+    assert!(matches!(report.lines[0].outcome, Outcome::NotReviewed), "{report:?}");
+    assert_eq!(world.live(), before);
 }
 
 /// G13: an apply that was interrupted is settled first, and nothing of it survives.
