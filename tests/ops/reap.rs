@@ -144,6 +144,30 @@ fn g13_protected_resources_are_held() {
     assert_eq!(world.live(), 0);
 }
 
+/// K21: data that a replacement put aside is held as well, and does not keep the rest alive.
+#[test]
+fn k21_data_put_aside_is_held() {
+    let text = |region: &str| {
+        keeps(&format!(
+            "[resource.sim_object.beside]\nname = \"beside\"\n\
+             [resource.sim_database.data]\nname = \"data\"\nregion = \"{region}\"\n\
+             lifecycle = {{ create_before_destroy = true }}\n"
+        ))
+    };
+    let world = World::new(SimPlan::calm());
+    world.apply("demo", &text("sim-1")).unwrap();
+    world.cloud.with(|cloud| {
+        cloud.order(Order::on(Act::Delete, Fate::Rejected).kind("sim_database"));
+    });
+    world.apply_with(&options("demo", &text("sim-2")), Consent::Human).unwrap();
+    assert_eq!(world.live(), 3);
+    world.expire("demo").unwrap();
+    world.clock.advance("15m");
+    let report = world.reap_all();
+    assert_eq!(held(&report.lines[0].outcome), ["sim_database.data"]);
+    assert_eq!(names(&world), ["data", "data"]);
+}
+
 /// G16: what fails keeps its state and is tried again; outcomes are counted, not intentions.
 #[test]
 fn g16_what_fails_is_tried_again() {
