@@ -197,7 +197,7 @@ pub fn settle(context: &Context, ask: &Ask, known: Option<&Snapshot>) -> Result<
         name: ask.name.clone(),
         identity,
         budget,
-        on_expiry: limits.on_expiry.unwrap_or(OnExpiry::KeepData),
+        on_expiry: consent(&limits, recorded),
         limits,
         blueprint: BlueprintRecord {
             name: parsed.blueprint.name.clone(),
@@ -213,6 +213,16 @@ pub fn settle(context: &Context, ask: &Ask, known: Option<&Snapshot>) -> Result<
         start: ask.start.or(recorded.and_then(|record| record.start)),
     };
     Ok(Settled { record, source: parsed, inputs })
+}
+
+/// Consent to deleting data is given when an environment is made. Later it can be taken back, not
+/// given: what was to be kept then is kept.
+fn consent(limits: &Limits, recorded: Option<&EnvironmentRecord>) -> OnExpiry {
+    let made_with = recorded.map_or(OnExpiry::DeleteData, |record| record.on_expiry);
+    match (made_with, limits.on_expiry) {
+        (OnExpiry::DeleteData, Some(OnExpiry::DeleteData)) => OnExpiry::DeleteData,
+        _ => OnExpiry::KeepData,
+    }
 }
 
 fn check_name(name: &str) -> Diagnostics {

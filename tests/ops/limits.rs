@@ -174,6 +174,23 @@ fn k21_data_is_deleted_by_a_humans_word_alone() {
     assert_eq!(world.live(), 0);
 }
 
+/// K21: whoever may apply cannot consent, later, to what was not consented to when the
+/// environment was made.
+#[test]
+fn k21_consent_to_deleting_data_is_not_given_afterwards() {
+    let world = World::new(SimPlan::calm());
+    let keeps = blueprint(&databases(1)).replace("delete-data", "keep-data");
+    world.apply("demo", &keeps).unwrap();
+    world.apply("demo", &blueprint(&databases(1))).unwrap();
+    let error = world.destroy("demo", Consent::Yes).err().unwrap();
+    assert!(rules(&error).contains(&("data", Ground::Policy)), "{error:?}");
+    world.expire("demo").unwrap();
+    world.clock.advance("15m");
+    let report = world.reap_all();
+    assert!(matches!(report.lines[0].outcome, gov::ops::reap::Outcome::Held(_)), "{report:?}");
+    assert_eq!(world.live(), 1);
+}
+
 /// G1: the ceiling of the trust root bounds a blueprint that nobody published; a published one has
 /// limits of its own, for exactly its bytes.
 #[test]
