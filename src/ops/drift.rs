@@ -171,7 +171,9 @@ fn lines(context: &Context, known: &Snapshot, observed: &Proposal) -> Result<Vec
     for (address, why) in &observed.unreachable {
         add(address, EXISTENCE, Status::Unreachable(why.clone()));
     }
-    let seen: BTreeSet<&Address> = observed.plan.changes.iter().map(|c| &c.address).collect();
+    // A change without an object before it is one of a resource that is gone.
+    let there = observed.plan.changes.iter().filter(|change| change.prior.is_some());
+    let seen: BTreeSet<&Address> = there.map(|change| &change.address).collect();
     for change in &observed.plan.changes {
         let (Some(recorded), Some(prior)) = (&change.recorded, &change.prior) else { continue };
         let before = context.sealer.open(&recorded.value)?;

@@ -55,6 +55,35 @@ fn lines(report: &drift::Report) -> Vec<(String, &str)> {
     report.lines.iter().map(|l| (l.address.to_string(), l.attribute.as_str())).collect()
 }
 
+/// G17: changed and deleted resources are told apart, attribute by attribute, and looking changes
+/// nothing: no call with an effect, no event.
+#[test]
+fn g17_looking_says_what_differs_and_changes_nothing() {
+    let world = living();
+    let clean = world.drift("demo", Remedy::None);
+    assert!(clean.lines.is_empty() && clean.error.is_none());
+    bend(&world, "a", "size", Value::number(9_i64));
+    bend(&world, "a", "content", Value::string("bent"));
+    let b = world.id("sim_object", "b");
+    world.cloud.with(|cloud| cloud.vanish(&b));
+    let before = world.footprint();
+    let report = world.drift("demo", Remedy::None);
+    let wanted = [
+        ("sim_object.a".to_owned(), "content"),
+        ("sim_object.a".to_owned(), "size"),
+        ("sim_object.b".to_owned(), EXISTENCE),
+    ];
+    assert_eq!(lines(&report), wanted);
+    let Status::Changed { before: was, after: is } = &report.lines[0].status else { panic!() };
+    assert_ne!(was, is);
+    assert_ne!(*was, SealedValue::Null);
+    assert_eq!(report.lines[2].status, Status::Deleted);
+    assert!(report.lines.iter().all(|line| line.action == DriftAction::Alert));
+    assert_eq!(world.footprint(), before);
+    // The next look sees the same: it has not been taken as intended by being seen.
+    assert_eq!(world.drift("demo", Remedy::None).lines, report.lines);
+}
+
 /// G17: what cannot be read is never taken as unchanged, and nothing is undone beside it.
 #[test]
 fn g17_unreachable_is_never_clean() {
@@ -117,6 +146,40 @@ fn g18_accepted_drift_is_recorded() {
     world.apply("demo", &blueprint(TWO)).unwrap();
     assert_eq!(size(&world, "a"), Value::number(9_i64));
     assert_eq!(world.calls(Act::Update), 0);
+}
+
+/// G18: reverting undoes what policy says and leaves alone what it only alerts on.
+#[test]
+fn g18_reverting_leaves_what_only_alerts() {
+    let mut world = living();
+    world.trust.drift.rules.push(rule("size", DriftAction::Revert));
+    bend(&world, "a", "size", Value::number(9_i64));
+    bend(&world, "a", "content", Value::string("bent"));
+    bend(&world, "b", "content", Value::string("bent"));
+    let report = world.drift("demo", Remedy::Policy);
+    assert_eq!(report.remedy.unwrap().ending.unwrap().outcome, Some(RunOutcome::Done));
+    assert_eq!(size(&world, "a"), Value::number(1_i64));
+    let a = world.id("sim_object", "a");
+    let content = world.cloud.with(|cloud| cloud.look(&a, "content").cloned());
+    assert_eq!(content, Some(Value::string("bent")));
+    // What was left alone is still said; by hand, everything that is not accepted is undone.
+    let left = ("sim_object.b".to_owned(), "content");
+    assert!(lines(&world.drift("demo", Remedy::None)).contains(&left));
+    assert!(world.drift("demo", Remedy::Revert).error.is_none());
+    assert!(world.drift("demo", Remedy::None).lines.is_empty());
+    let content = world.cloud.with(|cloud| cloud.look(&a, "content").cloned());
+    assert_eq!(content, Some(Value::string("kept")));
+}
+
+#[test]
+fn g18_what_was_deleted_is_made_again_when_asked() {
+    let world = living();
+    let b = world.id("sim_object", "b");
+    world.cloud.with(|cloud| cloud.vanish(&b));
+    assert!(world.drift("demo", Remedy::Policy).remedy.is_none());
+    assert_eq!(world.live(), 1);
+    world.drift("demo", Remedy::Revert).remedy.unwrap();
+    assert_eq!((world.live(), world.complaints()), (2, Vec::new()));
 }
 
 /// G18: undoing drift passes the gate: not when frozen, not after the expiry, not beyond a limit.
