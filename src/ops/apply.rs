@@ -382,23 +382,41 @@ pub(crate) async fn carry_out(
         }
     }
     let warrant = govern(context, &proposal.petition(frozen, consents)).await?;
-    let created = match &proposal.snapshot {
-        Some(_) => None,
-        None => Some(create(context, &warrant, &proposal).await?),
-    };
-    if created.is_some() && proposal.plan.record.start.is_some_and(|start| start > context.now()) {
+    let waits = proposal::is_new(proposal.snapshot.as_ref())
+        && proposal.plan.record.start.is_some_and(|start| start > context.now());
+    match &proposal.snapshot {
+        None => create(context, &warrant, &proposal).await?,
+        Some(known) if waits => reschedule(context, &warrant, &proposal, known).await?,
+        Some(_) => {}
+    }
+    if waits {
         return Ok(Report { scheduled: true, ..finished(proposal, None, None) });
     }
     let held = run::lease(context, environment).await?;
     let known = context.store.snapshot(environment).await?;
     let ended = match &known {
-        Some(known) => run::carry_out(context, warrant, &proposal, &held, known).await,
+        Some(known) => match in_the_way(known) {
+            Some(error) => Err(error),
+            None => run::carry_out(context, warrant, &proposal, &held, known).await,
+        },
         None => Err(OpError::Bug(format!("{name} has no snapshot"))),
     };
     run::release(context, &held).await;
     let ending = ended?;
     let known = context.store.snapshot(environment).await?;
     Ok(finished(proposal, Some(ending), known.as_ref()))
+}
+
+/// What of an earlier operation has to be settled before another run can open.
+fn in_the_way(known: &Snapshot) -> Option<OpError> {
+    let name = &known.record.name;
+    let interrupted = known.run.as_ref().map(|_| {
+        let message = format!(
+            "an operation on {name} was interrupted; first go on with it: gov apply {name}"
+        );
+        OpError::Usage(message)
+    });
+    interrupted.or_else(|| uncertain(known))
 }
 
 /// Whether a typed consent is all that is missing.
@@ -432,6 +450,23 @@ async fn create(context: &Context, warrant: &Warrant, proposal: &Proposal) -> Re
         Err(OpError::Store(StoreError::Moved { .. })) => Err(taken_by(context, &record.name).await),
         other => other,
     }
+}
+
+/// Records what an environment that waits for its start is asked to be by now.
+async fn reschedule(
+    context: &Context,
+    warrant: &Warrant,
+    proposal: &Proposal,
+    known: &Snapshot,
+) -> Result<(), OpError> {
+    let record = &proposal.plan.record;
+    if *record == known.record {
+        return Ok(());
+    }
+    let planned = (Stream::Resources(known.id), proposal.plan.resources_revision);
+    let preconditions = Preconditions { revisions: [planned].into(), ..Preconditions::default() };
+    let event = Event::EnvironmentChanged { record: Box::new(record.clone()) };
+    append(context, warrant, Some(known.id), vec![event], preconditions).await
 }
 
 async fn taken_by(context: &Context, name: &str) -> OpError {

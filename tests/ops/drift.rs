@@ -204,6 +204,25 @@ fn g18_undoing_drift_passes_the_gate() {
     assert_eq!(world.calls(Act::Update), 0);
 }
 
+/// Where an operation was interrupted, undoing drift says so and leaves going on to apply.
+#[test]
+fn g18_an_interrupted_operation_is_not_undone_over() {
+    let mut world = living();
+    let larger = blueprint(&TWO.replace("\"b\"\n", "\"b\"\nsize = 5\n"));
+    world.store.fail_append(3, Fault { durable: true, crash: true });
+    assert!(world.apply("demo", &larger).is_err());
+    world = world.restarted();
+    assert!(world.snapshot("demo").run.is_some());
+    bend(&world, "a", "size", Value::number(9_i64));
+    let before = world.mutations();
+    let error = world.drift("demo", Remedy::Revert).error.unwrap();
+    assert!(matches!(error, OpError::Usage(_)), "{error:?}");
+    assert_eq!(world.mutations(), before);
+    world.apply("demo", &larger).unwrap();
+    assert!(world.drift("demo", Remedy::Revert).error.is_none());
+    assert_eq!(size(&world, "a"), Value::number(1_i64));
+}
+
 /// Every environment that lives is looked at, and one that cannot be does not hide the others.
 #[test]
 fn g17_all_environments_are_looked_at() {

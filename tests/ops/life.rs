@@ -241,6 +241,38 @@ fn g15_expire_ends_a_life_now() {
     assert_eq!(world.live(), 0);
 }
 
+/// G19: a start that lies ahead records the environment and makes nothing until it has come, and
+/// its life counts from then.
+#[test]
+fn g19_a_scheduled_environment_waits_for_its_start() {
+    let world = World::new(SimPlan::calm());
+    let mut asked = options("later", &blueprint(ONE));
+    let start = world.clock.now().plus(span("3h"));
+    asked.ask.start = Some(start);
+    assert!(world.apply_with(&asked, Consent::Yes).unwrap().scheduled);
+    // Asking again does not start it either; what changed meanwhile is remembered.
+    assert!(world.apply_with(&asked, Consent::Yes).unwrap().scheduled);
+    let changed = options("later", &blueprint(&format!("{ONE}size = 4\n")));
+    assert!(world.apply_with(&changed, Consent::Yes).unwrap().scheduled);
+    let due = || {
+        let context = world.context();
+        world.driven(lifetime::start_due(&context, &Always(Consent::Yes))).unwrap()
+    };
+    assert!(due().is_empty());
+    assert_eq!((world.mutations(), world.events("run-opened")), (0, 0));
+    assert!(world.snapshot("later").life().is_none());
+    world.clock.advance("4h");
+    let results = due();
+    let ending = results[0].1.as_ref().unwrap().ending.as_ref().unwrap();
+    assert_eq!(ending.outcome, Some(RunOutcome::Done));
+    let life = world.snapshot("later").life().unwrap();
+    assert_eq!((life.start, life.expiry), (start.plus(span("1h")), start.plus(span("9h"))));
+    let id = world.id("sim_object", "a");
+    let size = world.cloud.with(|cloud| cloud.look(&id, "size").cloned());
+    assert_eq!(size, Some(Value::number(4_i64)));
+    assert!(due().is_empty());
+}
+
 /// G12: once the expiry has come, a running apply begins no new step.
 #[test]
 fn g12_at_its_expiry_a_running_apply_begins_no_new_step() {

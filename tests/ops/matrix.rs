@@ -116,8 +116,7 @@ fn crash_at_every_append_of_a_destroy_and_resume() {
 #[test]
 fn every_call_goes_wrong_once_in_every_way() {
     let text = blueprint(RESOURCES);
-    let fates =
-        [Fate::Rejected, Fate::Transient, Fate::ReplyLost, Fate::CallLost, Fate::Partial];
+    let fates = [Fate::Rejected, Fate::Transient, Fate::ReplyLost, Fate::CallLost, Fate::Partial];
     for fate in fates {
         for skipped in 0..u32::try_from(DECLARED).unwrap() {
             let story = format!("{fate:?} of create {skipped}");
