@@ -213,15 +213,21 @@ pub fn revisions(plan: &Plan, known: &BTreeMap<Address, ResourceRecord>) -> Vec<
     plan.changes.iter().filter(stays).filter_map(revised).collect()
 }
 
-/// Drift that planning has seen: the books follow, so that the plan starts from what is.
+/// Drift that planning has seen: the books follow, so that the plan starts from what is. What
+/// undoing drift leaves alone stays drift, or an alert would fall silent because of another.
 fn observations(plan: &Plan) -> Vec<Event> {
-    let drifted = plan.changes.iter().filter(|c| c.recorded.is_some() && c.prior.is_some());
-    drifted
+    drifted(plan)
         .map(|change| Event::ResourceObserved {
             address: change.address.clone(),
             object: change.prior.clone(),
         })
         .collect()
+}
+
+fn drifted(plan: &Plan) -> impl Iterator<Item = &Change> {
+    let left = |change: &Change| plan.kind == PlanKind::Remediate && change.action == Action::NoOp;
+    let seen = |change: &&Change| change.recorded.is_some() && change.prior.is_some();
+    plan.changes.iter().filter(seen).filter(move |change| !left(change))
 }
 
 fn after_observations(
@@ -231,7 +237,7 @@ fn after_observations(
     for gone in &plan.gone {
         snapshot::remove(&mut resources, &gone.address, None);
     }
-    for change in plan.changes.iter().filter(|c| c.recorded.is_some()) {
+    for change in drifted(plan) {
         if let (Some(record), Some(prior)) = (resources.get_mut(&change.address), &change.prior) {
             record.object = Some(prior.clone());
         }

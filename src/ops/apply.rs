@@ -219,7 +219,9 @@ pub async fn apply_plan(
         leave: BTreeMap::new(),
     };
     let proposal = propose(context, wanted).await?;
-    if proposal.plan.intent_digest()? != saved.intent_digest()? {
+    // What is refused today is refused for its reason; anything else must be what was planned.
+    let denied = proposal.decision.outcome == Outcome::Deny;
+    if !denied && proposal.plan.intent_digest()? != saved.intent_digest()? {
         let message = format!(
             "planning {name} again comes to something else than the saved plan; plan again"
         );
@@ -388,25 +390,23 @@ pub(crate) async fn carry_out(
         }
     }
     let warrant = govern(context, &proposal.petition(frozen, consents)).await?;
+    let waits = proposal::is_new(proposal.snapshot.as_ref())
+        && proposal.plan.record.start.is_some_and(|start| start > context.now());
     match &proposal.snapshot {
-        Some(_) => None,
-        None => Some(create(context, &warrant, &proposal).await?),
-    };
-    let ahead = proposal.plan.record.start.is_some_and(|start| start > context.now());
-    if ahead && proposal::is_new(proposal.snapshot.as_ref()) {
-        reschedule(context, &warrant, &proposal).await?;
+        None => create(context, &warrant, &proposal).await?,
+        Some(known) if waits => reschedule(context, &warrant, &proposal, known).await?,
+        Some(_) => {}
+    }
+    if waits {
         return Ok(Report { scheduled: true, ..finished(proposal, None, None) });
     }
     let held = run::lease(context, environment).await?;
     let known = context.store.snapshot(environment).await?;
     let ended = match &known {
-        Some(known) if known.run.is_some() => Err(OpError::Usage(format!(
-            "a run of {name} was interrupted; `gov apply {name}` takes it up first"
-        ))),
-        Some(known) if !known.uncertain.is_empty() => {
-            uncertain(known).map_or_else(|| Err(OpError::Bug("nothing is uncertain".into())), Err)
-        }
-        Some(known) => run::carry_out(context, warrant, &proposal, &held, known).await,
+        Some(known) => match in_the_way(known) {
+            Some(error) => Err(error),
+            None => run::carry_out(context, warrant, &proposal, &held, known).await,
+        },
         None => Err(OpError::Bug(format!("{name} has no snapshot"))),
     };
     run::release(context, &held).await;
@@ -415,20 +415,16 @@ pub(crate) async fn carry_out(
     Ok(finished(proposal, Some(ending), known.as_ref()))
 }
 
-/// Records what a scheduled environment is asked to be, where that has changed.
-async fn reschedule(
-    context: &Context,
-    warrant: &Warrant,
-    proposal: &Proposal,
-) -> Result<(), OpError> {
-    let Some(known) = &proposal.snapshot else { return Ok(()) };
-    if known.record.asks_the_same(&proposal.plan.record) {
-        return Ok(());
-    }
-    let event = Event::EnvironmentChanged { record: Box::new(proposal.plan.record.clone()) };
-    let bound = (Stream::Resources(known.id), known.resources_revision);
-    let preconditions = Preconditions { revisions: [bound].into(), ..Preconditions::default() };
-    append(context, warrant, Some(known.id), vec![event], preconditions).await
+/// What of an earlier operation has to be settled before another run can open.
+fn in_the_way(known: &Snapshot) -> Option<OpError> {
+    let name = &known.record.name;
+    let interrupted = known.run.as_ref().map(|_| {
+        let message = format!(
+            "an operation on {name} was interrupted; first go on with it: gov apply {name}"
+        );
+        OpError::Usage(message)
+    });
+    interrupted.or_else(|| uncertain(known))
 }
 
 /// Whether a typed consent is all that is missing.
@@ -462,6 +458,23 @@ async fn create(context: &Context, warrant: &Warrant, proposal: &Proposal) -> Re
         Err(OpError::Store(StoreError::Moved { .. })) => Err(taken_by(context, &record.name).await),
         other => other,
     }
+}
+
+/// Records what an environment that waits for its start is asked to be by now.
+async fn reschedule(
+    context: &Context,
+    warrant: &Warrant,
+    proposal: &Proposal,
+    known: &Snapshot,
+) -> Result<(), OpError> {
+    let record = &proposal.plan.record;
+    if *record == known.record {
+        return Ok(());
+    }
+    let planned = (Stream::Resources(known.id), proposal.plan.resources_revision);
+    let preconditions = Preconditions { revisions: [planned].into(), ..Preconditions::default() };
+    let event = Event::EnvironmentChanged { record: Box::new(record.clone()) };
+    append(context, warrant, Some(known.id), vec![event], preconditions).await
 }
 
 async fn taken_by(context: &Context, name: &str) -> OpError {

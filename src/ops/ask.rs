@@ -21,6 +21,7 @@ use crate::model::digest::Domain;
 use crate::model::environment::BlueprintRecord;
 use crate::model::environment::EnvironmentRecord;
 use crate::model::environment::Identity;
+use crate::model::lifetime::Duration;
 use crate::model::lifetime::Term;
 use crate::model::lifetime::Timestamp;
 use crate::model::limits::Budget;
@@ -192,12 +193,14 @@ pub fn settle(context: &Context, ask: &Ask, known: Option<&Snapshot>) -> Result<
         Err(other) => return Err(other),
     };
     let digest = Digest::of(Domain::Blueprint, source.text.as_bytes());
-    let stated = &parsed.blueprint.limits.value;
+    let mut stated = parsed.blueprint.limits.value.clone();
+    // A ceiling on grace bounds one; it grants none to a blueprint that states none.
+    stated.ttl.grace = stated.ttl.grace.or(Some(Duration::ZERO));
     let limits = match stated.tighten(context.trust.bound(&digest)) {
         Ok(limits) => limits,
         Err(error) => {
             problems.push(Diagnostic::error(Code::InvalidIdentity, error.to_string()));
-            stated.clone()
+            stated
         }
     };
     let budget = settle_budget(context, ask, recorded, &limits, &digest, &mut problems);
@@ -210,7 +213,7 @@ pub fn settle(context: &Context, ask: &Ask, known: Option<&Snapshot>) -> Result<
         name: ask.name.clone(),
         identity,
         budget,
-        on_expiry: limits.on_expiry.unwrap_or(OnExpiry::KeepData),
+        on_expiry: consent(&limits, recorded),
         limits,
         blueprint: BlueprintRecord {
             name: parsed.blueprint.name.clone(),
@@ -249,6 +252,16 @@ fn settle_budget(
             problems.push(Diagnostic::error(Code::InvalidIdentity, error.to_string()));
             Budget::default()
         }
+    }
+}
+
+/// Consent to deleting data is given when an environment is made. Later it can be taken back, not
+/// given: what was to be kept then is kept.
+fn consent(limits: &Limits, recorded: Option<&EnvironmentRecord>) -> OnExpiry {
+    let made_with = recorded.map_or(OnExpiry::DeleteData, |record| record.on_expiry);
+    match (made_with, limits.on_expiry) {
+        (OnExpiry::DeleteData, Some(OnExpiry::DeleteData)) => OnExpiry::DeleteData,
+        _ => OnExpiry::KeepData,
     }
 }
 

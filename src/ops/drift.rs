@@ -180,8 +180,9 @@ fn lines(context: &Context, observed: &Proposal) -> Result<Vec<Line>, OpError> {
     for (address, why) in &observed.unreachable {
         add(address, EXISTENCE, Status::Unreachable(why.clone()));
     }
-    let exist = observed.plan.changes.iter().filter(|change| change.prior.is_some());
-    let seen: BTreeSet<&Address> = exist.map(|change| &change.address).collect();
+    // A change without an object before it is one of a resource that is gone.
+    let there = observed.plan.changes.iter().filter(|change| change.prior.is_some());
+    let seen: BTreeSet<&Address> = there.map(|change| &change.address).collect();
     for change in &observed.plan.changes {
         let (Some(recorded), Some(prior)) = (&change.recorded, &change.prior) else { continue };
         let before = context.sealer.open(&recorded.value)?;

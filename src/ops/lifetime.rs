@@ -7,6 +7,7 @@ use crate::cost;
 use crate::model::cost::Cost;
 use crate::model::decision::Act;
 use crate::model::event::Event;
+use crate::model::lifetime::Duration;
 use crate::model::lifetime::Life;
 use crate::model::lifetime::LifeError;
 use crate::model::lifetime::Term;
@@ -56,8 +57,7 @@ pub async fn extend(
     let known = context.environment(name).await?;
     let life = living(&known)?;
     if known.reaping {
-        let message = format!("{name} is being reaped: its life cannot be extended any more");
-        return Err(OpError::Usage(message));
+        return Err(being_reaped(name));
     }
     let limits = ttl(context, &known)?;
     let to = life.extend(context.now(), term, &limits)?;
@@ -85,11 +85,20 @@ pub async fn extend(
         reason: reason.to_owned(),
         decision: warrant.decision(),
     };
-    append(context, &warrant, Some(known.id), vec![event], at_revision(&known)).await?;
+    let done = append(context, &warrant, Some(known.id), vec![event], at_revision(&known)).await;
+    if let Err(error) = done {
+        // A reaper may have begun since this was planned; the store takes no extension then.
+        let now_known = context.environment(name).await?;
+        return Err(if now_known.reaping { being_reaped(name) } else { error });
+    }
     let whole = to.expiry.since(to.start);
     let left = crate::model::lifetime::Timestamp::from_millis(limits.max_total.as_secs() * 1000)
         .since(crate::model::lifetime::Timestamp::from_millis(whole.as_secs() * 1000));
     Ok(Moved { name: name.to_owned(), from: life, to, left, added })
+}
+
+fn being_reaped(name: &str) -> OpError {
+    OpError::Usage(format!("{name} is being reaped: its life cannot be extended any more"))
 }
 
 /// Ends a life now. Its grace begins.
@@ -186,7 +195,10 @@ fn living(known: &Snapshot) -> Result<Life, OpError> {
 }
 
 fn ttl(context: &Context, known: &Snapshot) -> Result<TtlLimits, OpError> {
-    let limits = checks::effective_limits(&known.record, &context.trust);
+    let mut limits = checks::effective_limits(&known.record, &context.trust);
+    // The grace that the reaper waits for: a ceiling on grace bounds one and grants none.
+    let stated = known.record.limits.ttl.grace.unwrap_or(Duration::ZERO);
+    limits.ttl.grace = Some(limits.ttl.grace.unwrap_or(stated).min(stated));
     limits.ttl.complete().ok_or(OpError::Life(LifeError::GrantTooLong {
         asked: crate::model::lifetime::Duration::ZERO,
         max: crate::model::lifetime::Duration::ZERO,

@@ -19,6 +19,7 @@ use crate::model::lifetime::Duration;
 use crate::model::limits::OnExpiry;
 use crate::model::plan::Action;
 use crate::model::plan::PlanKind;
+use crate::model::plan::StepAction;
 use crate::ops::Context;
 use crate::ops::OpError;
 use crate::ops::apply;
@@ -34,6 +35,7 @@ use crate::policy::checks;
 use crate::state::Batch;
 use crate::state::Preconditions;
 use crate::state::StoreError;
+use crate::state::snapshot::Phase;
 use crate::state::snapshot::Snapshot;
 use crate::state::summary::Ledger;
 use crate::state::summary::Summary;
@@ -92,7 +94,7 @@ pub struct Line {
     pub outcome: Outcome,
     /// The digest of what was, or would be, done.
     pub intent: Option<Digest>,
-    /// How many resources went, or would.
+    /// How many objects went, or would.
     pub deleted: usize,
 }
 
@@ -156,6 +158,11 @@ fn failed_line(summary: &Summary, error: &OpError) -> Line {
         }
         other => Outcome::Failed(other.to_string()),
     };
+    plain_line(summary, outcome)
+}
+
+/// A line about an environment of which nothing was planned.
+fn plain_line(summary: &Summary, outcome: Outcome) -> Line {
     Line { name: summary.name.clone(), id: summary.id, outcome, intent: None, deleted: 0 }
 }
 
@@ -239,21 +246,21 @@ async fn reap_under(
 ) -> Result<Line, OpError> {
     let known = known(context, summary.id).await?;
     if !still_due(context, &known) {
-        let outcome = Outcome::Busy("it was extended meanwhile".to_owned());
-        let id = summary.id;
-        return Ok(Line { name: summary.name.clone(), id, outcome, intent: None, deleted: 0 });
+        return Ok(extended(summary));
+    }
+    // A reap that was interrupted is gone on with only where its environment was reviewed.
+    if options.from.as_ref().is_some_and(|reviewed| !reviewed.contains_key(&summary.id)) {
+        return Ok(plain_line(summary, Outcome::NotReviewed));
     }
     if let Some(open) = &known.run {
         let go_on = open.plan.kind == PlanKind::Reap;
-        apply::take_up(context, &known, held_lease, go_on).await?;
+        let ending = apply::take_up(context, &known, held_lease, go_on).await?;
         let known = self::known(context, summary.id).await?;
         if let Some(error) = apply::uncertain(&known) {
             return Err(error);
         }
-        if matches!(known.phase, crate::state::snapshot::Phase::Ended(_)) {
-            let (name, id) = (summary.name.clone(), summary.id);
-            let outcome = Outcome::Reaped;
-            return Ok(Line { name, id, outcome, intent: None, deleted: 0 });
+        if has_ended(&known) {
+            return Ok(Line { deleted: gone(&ending), ..plain_line(summary, Outcome::Reaped) });
         }
     } else if let Some(error) = apply::uncertain(&known) {
         return Err(error);
@@ -280,18 +287,28 @@ async fn reap_under(
     let frozen = context.ledger().await?.frozen(summary.id).map(str::to_owned);
     let warrant = govern(context, &proposal.petition(frozen, BTreeSet::new())).await?;
     let ending = run::carry_out(context, warrant, &proposal, held_lease, &known).await?;
-    let ended = matches!(
-        self::known(context, summary.id).await?.phase,
-        crate::state::snapshot::Phase::Ended(_)
-    );
-    let outcome = match outcome(&ending, kept) {
-        Outcome::Reaped if !ended => Outcome::Failed("something of it is left".to_owned()),
-        other => other,
-    };
-    line(summary, &proposal, outcome)
+    let known = self::known(context, summary.id).await?;
+    let outcome = outcome(&ending, kept, has_ended(&known));
+    Ok(Line { deleted: gone(&ending), ..line(summary, &proposal, outcome)? })
 }
 
-fn outcome(ending: &Ending, kept: BTreeSet<Address>) -> Outcome {
+fn has_ended(known: &Snapshot) -> bool {
+    matches!(known.phase, Phase::Ended(_))
+}
+
+/// How many objects a run has deleted.
+fn gone(ending: &Ending) -> usize {
+    let went = |(_, action, end): &&(Address, StepAction, StepEnd)| {
+        action.deletes() && *end == StepEnd::Succeeded
+    };
+    ending.steps.iter().filter(went).count()
+}
+
+fn extended(summary: &Summary) -> Line {
+    plain_line(summary, Outcome::Busy("it was extended meanwhile".to_owned()))
+}
+
+fn outcome(ending: &Ending, kept: BTreeSet<Address>, has_ended: bool) -> Outcome {
     let mut wrong = ending.steps.iter().filter_map(|(address, _, end)| match end {
         StepEnd::Failed(why) | StepEnd::Unknown(why) => Some(format!("{address}: {why}")),
         StepEnd::Succeeded | StepEnd::NotBegun => None,
@@ -304,7 +321,11 @@ fn outcome(ending: &Ending, kept: BTreeSet<Address>) -> Outcome {
     if let Some(stopped) = &ending.stopped {
         return Outcome::Failed(stopped.clone());
     }
-    if kept.is_empty() { Outcome::Reaped } else { Outcome::Held(kept) }
+    match (kept.is_empty(), has_ended) {
+        (false, _) => Outcome::Held(kept),
+        (true, true) => Outcome::Reaped,
+        (true, false) => Outcome::Failed("some of it is still in the books".to_owned()),
+    }
 }
 
 fn line(summary: &Summary, proposal: &Proposal, outcome: Outcome) -> Result<Line, OpError> {

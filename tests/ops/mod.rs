@@ -2,5 +2,10 @@
 //! reaping, with every step failing, repeating and crashing once.
 
 mod applying;
+mod drift;
+mod freeze;
+mod life;
+mod limits;
 mod matrix;
+mod reap;
 mod world;

@@ -14,6 +14,7 @@ use gov::model::actor::Actor;
 use gov::model::actor::ActorKind;
 use gov::model::actor::Door;
 use gov::model::actor::Proof;
+use gov::model::decision::Ground;
 use gov::model::decision::Rationale;
 use gov::model::event::Draft;
 use gov::model::event::Event;
@@ -22,6 +23,7 @@ use gov::model::id::StoreId;
 use gov::model::id::Ulid;
 use gov::model::lifetime::Clock;
 use gov::model::lifetime::Duration;
+use gov::model::lifetime::Term;
 use gov::model::lifetime::Timestamp;
 use gov::ops::Context;
 use gov::ops::OpError;
@@ -31,9 +33,17 @@ use gov::ops::apply::Consent;
 use gov::ops::apply::Options;
 use gov::ops::apply::Report;
 use gov::ops::ask::Ask;
+use gov::ops::drift;
+use gov::ops::drift::Remedy;
+use gov::ops::freeze;
+use gov::ops::lifetime;
+use gov::ops::lifetime::Moved;
 use gov::ops::proposal::Proposal;
+use gov::ops::reap;
 use gov::policy::trust::Trust;
 use gov::provider::catalog::Catalog;
+use gov::provider::sim::Act;
+use gov::provider::sim::Gate;
 use gov::provider::sim::SharedCloud;
 use gov::provider::sim::SimPlan;
 use gov::provider::sim::SimProvider;
@@ -56,6 +66,14 @@ impl TestClock {
     pub fn advance(&self, duration: &str) {
         let duration: Duration = duration.parse().unwrap();
         self.0.fetch_add(duration.as_secs() * 1000, Ordering::SeqCst);
+    }
+}
+
+impl TestClock {
+    /// Sets it back, as somebody may.
+    pub fn rewind(&self, duration: &str) {
+        let duration: Duration = duration.parse().unwrap();
+        self.0.fetch_sub(duration.as_secs() * 1000, Ordering::SeqCst);
     }
 }
 
@@ -85,6 +103,10 @@ pub struct World {
     pub trust: Trust,
     pub interrupt: (watch::Sender<u8>, watch::Receiver<u8>),
     pub told: Arc<Mutex<Vec<Progress>>>,
+    /// Holds calls of every command that is given a context from now on.
+    pub gate: Option<Arc<Gate>>,
+    /// Who acts.
+    pub actor: Actor,
     chance: Arc<AtomicU64>,
     pid: u32,
 }
@@ -104,6 +126,8 @@ impl World {
             trust: Trust::default(),
             interrupt: watch::channel(0),
             told: Arc::default(),
+            gate: None,
+            actor: actor(),
             chance: Arc::new(AtomicU64::new(seed)),
             pid: 100,
         };
@@ -127,6 +151,8 @@ impl World {
             trust: self.trust.clone(),
             interrupt: watch::channel(0),
             told: Arc::default(),
+            gate: None,
+            actor: self.actor.clone(),
             chance: Arc::clone(&self.chance),
             pid: self.pid + 1,
         }
@@ -138,10 +164,15 @@ impl World {
         let chance = Arc::clone(&self.chance);
         let told = Arc::clone(&self.told);
         let for_sim = Arc::clone(&self.clock);
+        let gate = self.gate.clone();
         let opener = move || -> Arc<dyn gov::provider::Provider> {
             let for_sim = Arc::clone(&for_sim);
             let tell: gov::provider::builtin::Clock = Arc::new(move || for_sim.now());
-            Arc::new(SimProvider::new(cloud.clone()).with_clock(tell))
+            let provider = SimProvider::new(cloud.clone()).with_clock(tell);
+            Arc::new(match &gate {
+                Some(gate) => provider.with_gate(Arc::clone(gate)),
+                None => provider,
+            })
         };
         Context {
             store: Arc::new(self.store.clone()),
@@ -157,7 +188,7 @@ impl World {
                 }
                 Ok(())
             }),
-            actor: actor(),
+            actor: self.actor.clone(),
             holder: Holder {
                 actor: "ann".into(),
                 operation: "test".into(),
@@ -233,6 +264,76 @@ impl World {
         self.cloud.warden().complaints(&tags)
     }
 
+    pub fn extend(&self, name: &str, term: Term) -> Result<Moved, OpError> {
+        let context = self.context();
+        self.driven(lifetime::extend(&context, name, term, "more to do"))
+    }
+
+    pub fn expire(&self, name: &str) -> Result<Moved, OpError> {
+        let context = self.context();
+        self.driven(lifetime::expire(&context, name, "done early"))
+    }
+
+    pub fn reap(&self, options: &reap::Options) -> Result<reap::Report, OpError> {
+        let context = self.context();
+        self.driven(reap::reap(&context, options))
+    }
+
+    /// Reaps everything that is due, however much of the store that is.
+    pub fn reap_all(&self) -> reap::Report {
+        let all = reap::Options { max: Some(100), max_percent: Some(100), ..Default::default() };
+        self.reap(&all).unwrap()
+    }
+
+    pub fn drift(&self, name: &str, remedy: Remedy) -> drift::Report {
+        let context = self.context();
+        let looked = drift::drift(&context, Some(name), remedy, &Always(Consent::Yes));
+        self.driven(looked).unwrap().remove(0)
+    }
+
+    pub fn freeze(&self, name: Option<&str>) -> freeze::Report {
+        let context = self.context();
+        self.driven(freeze::freeze(&context, name, "something is odd")).unwrap()
+    }
+
+    pub fn unfreeze(&self, name: Option<&str>) -> freeze::Report {
+        let context = self.context();
+        self.driven(freeze::unfreeze(&context, name, "it was nothing")).unwrap()
+    }
+
+    /// When the environment ends, by the books.
+    pub fn expiry(&self, name: &str) -> Timestamp {
+        self.snapshot(name).life().unwrap().expiry
+    }
+
+    /// How many events of this type the journal holds.
+    pub fn events(&self, kind: &str) -> usize {
+        let batches = self.store.batches();
+        batches.iter().flatten().filter(|recorded| recorded.event.type_name() == kind).count()
+    }
+
+    /// How many calls of this kind reached the cloud.
+    pub fn calls(&self, act: Act) -> u64 {
+        self.cloud.warden().calls_of(act)
+    }
+
+    /// How many calls with an effect reached the cloud.
+    pub fn mutations(&self) -> u64 {
+        [Act::Create, Act::Update, Act::Delete].into_iter().map(|act| self.calls(act)).sum()
+    }
+
+    /// The one object of this name.
+    pub fn id(&self, kind: &str, name: &str) -> String {
+        let ids = self.cloud.with(|cloud| cloud.ids_of(kind, name));
+        assert_eq!(ids.len(), 1, "{kind} {name}");
+        ids[0].clone()
+    }
+
+    /// Every event and call so far, to see that something adds none.
+    pub fn footprint(&self) -> (usize, u64) {
+        (self.store.batches().len(), self.mutations())
+    }
+
     pub fn live(&self) -> usize {
         self.cloud.warden().live.len()
     }
@@ -245,6 +346,16 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
         .build()
         .unwrap();
     runtime.block_on(work)
+}
+
+/// The rules that a refusal cites, in its order; nothing for other errors.
+pub fn rules(error: &OpError) -> Vec<(&str, Ground)> {
+    match error {
+        OpError::Refused(decision) => {
+            decision.findings.iter().map(|found| (found.rule.as_str(), found.ground)).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 pub fn actor() -> Actor {

@@ -315,6 +315,9 @@ fn hold(
         }
     }
     for change in changes.iter_mut().filter(|change| held.contains(&change.address)) {
-        change.action = Action::Hold;
+        // What was put aside is in nobody's way: only what bears data itself is kept of it.
+        if change.deposed.is_none() || kept(change) {
+            change.action = Action::Hold;
+        }
     }
 }
