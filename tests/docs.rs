@@ -2,6 +2,7 @@
 //!
 //! Lines that begin with `$ ` are given to one shell for each document, in the order of the text,
 //! in a home folder of its own whose `gov` holds copies of the blueprints and environment files.
+//! A command goes on after a `\` at the end of its line, and after `<<'END'` up to `END`.
 //! What follows a command is what it must print: its stdout, and its stderr too where it fails.
 //! `[..]` stands for any text and a line `...` for any lines; blanks, times, durations and ids are
 //! not compared. A comment `<!-- shift: 9h -->` moves the clock of all that follows it, which
@@ -26,6 +27,12 @@ const DOCUMENT_S_MAX: &str = "120";
 
 /// What the documents call the program, and what is run for it.
 const FROM_SOURCE: &str = "cargo run --release --";
+
+/// What a command ends with that goes on to the line [`HERE_END`].
+const HERE: &str = "<<'END'";
+
+/// The last line of such a command.
+const HERE_END: &str = "END";
 
 /// A command of a document with what it is to print.
 struct Step {
@@ -56,7 +63,7 @@ fn documents() -> Vec<String> {
 
 fn steps(text: &str) -> Vec<Step> {
     let (mut steps, mut shift_ms, mut inside): (Vec<Step>, i64, bool) = (Vec::new(), 0, false);
-    let mut continued = false;
+    let (mut continued, mut here_document) = (false, false);
     for (index, line) in text.lines().enumerate() {
         if line.starts_with("```") {
             inside = !inside && line == "```console";
@@ -75,7 +82,8 @@ fn steps(text: &str) -> Vec<Step> {
                     shift_ms,
                 }),
             }
-            continued = line.ends_with('\\');
+            here_document = line != HERE_END && (here_document || line.ends_with(HERE));
+            continued = here_document || line.ends_with('\\');
             let step = steps.last_mut().unwrap();
             step.expected = index + 1..index + 1;
         } else if let (true, Some(step)) = (inside, steps.last_mut()) {
