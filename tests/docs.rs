@@ -157,7 +157,8 @@ fn run(home: &Home, steps: &[Step]) -> Vec<String> {
         // The braces keep the folder and the variables of the shell; its status is the command's.
         write!(
             script,
-            "export GOV_SIM_SHIFT_MS={shift}; echo {shift} > \"$HOME/shift\"\n(exit ${{DOCS_STATUS:-0}})\n\
+            "export GOV_SIM_SHIFT_MS={shift}; echo {shift} > \"$HOME/shift\"\n\
+             (exit ${{DOCS_STATUS:-0}})\n\
              {{ {command}\n}} >\"{stem}.out\" 2>\"{stem}.err\"\nDOCS_STATUS=$?\n\
              if [ $DOCS_STATUS != 0 ]; then cat \"{stem}.err\" >>\"{stem}.out\"; fi\n"
         )
@@ -229,7 +230,8 @@ fn check(name: &str) -> Result<(), String> {
         from = step.expected.end;
         if !is_right {
             let (line, command) = (step.line, &step.command);
-            wrong += &format!("{name}:{line}: $ {command}\n--- wanted\n{expected}--- got\n{actual}");
+            wrong +=
+                &format!("{name}:{line}: $ {command}\n--- wanted\n{expected}--- got\n{actual}");
         }
     }
     anew.extend(lines[from..].iter().map(|line| format!("{line}\n")));
@@ -290,11 +292,15 @@ fn the_reference_is_up_to_date() {
 fn wildcards_stand_for_text_and_nothing_else_does() {
     assert!(matches("a [..] d\n", "a b c d\n"));
     assert!(matches("a\n...\nz\n", "a\nb\nc\nz\n"));
-    assert!(matches("expires 2026-01-01T00:00:00Z (in 8h)", "expires 2027-01-01T00:00:00Z (in 7h 59m)"));
+    assert!(matches(
+        "expires 2026-01-01T00:00:00Z (in 8h)",
+        "expires 2027-01-01T00:00:00Z (in 7h 59m)"
+    ));
     assert!(!matches("a\n", "a b\n"));
     assert!(!matches("a [..] d\n", "a b c\n"));
     assert!(!matches("3 created", "4 created"));
-    let text = "```console\n$ one \\\n  two\nout\n$ three\n```\n<!-- shift: 1h -->\n```console\n$ four\n```\n```text\n$ five\n```\n";
+    let text = "```console\n$ one \\\n  two\nout\n$ three\n```\n<!-- shift: 1h -->\n\
+                ```console\n$ four\n```\n```text\n$ five\n```\n";
     let found: Vec<(String, usize, i64)> =
         steps(text).into_iter().map(|s| (s.command, s.expected.len(), s.shift_ms)).collect();
     let wanted = [("one \\\n  two", 1, 0), ("three", 0, 0), ("four", 0, 3_600_000)];
