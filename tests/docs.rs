@@ -174,13 +174,14 @@ fn run(home: &Home, steps: &[Step]) -> Vec<String> {
 
 /// What differs between two runs, in a form that is the same in both; blanks as one.
 fn canonical(text: &str) -> String {
-    const FORMS: [(&str, &str); 8] = [
+    const FORMS: [(&str, &str); 9] = [
         (r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z", "<time>"),
         (r"\b[0-9A-HJKMNP-TV-Z]{26}\b", "<id>"),
         (r"\buid:\d+\([^)]*\)", "<who>"),
         (r"\b[0-9a-f]{16,}\b", "<hex>"),
         (r"\bkey [0-9a-f]{8}\b", "key <hex>"),
         (r"\bin (\d+(\.\d+)?(ms|[dhms])\s*)+", "in <duration> "),
+        (r"\b(\d+[dhm]\s*)*\d+s in all\b", "<duration> in all"),
         (r"\bnow\b|\b(\d+[dhms]\s*)+ago\b", "<ago>"),
         (r"` on \S+", "` on <host>"),
     ];
