@@ -8,7 +8,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// The switch that makes [`check`] write instead of compare.
-const UPDATE: &str = "GOV_UPDATE_GOLDEN";
+pub const UPDATE: &str = "GOV_UPDATE_GOLDEN";
 
 /// A folder below `tests/`.
 pub fn folder(name: &str) -> PathBuf {

@@ -5,6 +5,8 @@ mod blueprint;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod ops;

@@ -8,6 +8,7 @@ use std::io::Read as _;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::path::PathBuf;
 
 /// Reads a text file of at most so many bytes.
 ///
@@ -90,6 +91,14 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Some(permissions) => std::fs::set_permissions(path, permissions),
         None => std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o644)),
     }
+}
+
+/// The way to a file without links, `.` and `..`.
+///
+/// # Errors
+/// Where it does not exist or cannot be reached.
+pub fn real(path: &Path) -> io::Result<PathBuf> {
+    std::fs::canonicalize(path)
 }
 
 /// The names in a folder, in order.

@@ -50,7 +50,9 @@ pub fn read_blueprint(path: &Path) -> Result<Source, OpError> {
     let text = files::read_text(&file, BLUEPRINT_BYTES_MAX).map_err(|error| {
         OpError::Failed(format!("the blueprint {} cannot be read: {error}", file.display()))
     })?;
-    Ok(Source::new(file.display().to_string(), text))
+    // The name is recorded and shown; it is to mean the same from every folder.
+    let name = files::real(&file).unwrap_or(file);
+    Ok(Source::new(name.display().to_string(), text))
 }
 
 /// Puts an ask together.
@@ -244,5 +246,23 @@ impl Words<'_> {
     fn wrong(&mut self, range: Option<std::ops::Range<usize>>, detail: String) {
         let wrong = Diagnostic::error(Code::InvalidIdentity, detail);
         self.problems.push(placed(wrong, self.source, range));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_blueprint;
+    use crate::host::files;
+
+    #[test]
+    fn a_blueprint_is_known_by_its_plain_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("a");
+        files::create_shared(&inner.join("note"), b"x").unwrap();
+        files::create_shared(&folder.path().join("blueprint.toml"), b"x").unwrap();
+        let source = read_blueprint(&inner.join("../.")).unwrap();
+        let plain = folder.path().canonicalize().unwrap().join("blueprint.toml");
+        assert_eq!(source.name.as_ref(), plain.display().to_string());
+        assert!(read_blueprint(&inner).is_err());
     }
 }

@@ -14,6 +14,7 @@ use crate::cli::context::SystemClock;
 use crate::cli::context::files;
 use crate::cli::exit::Exit;
 use crate::cli::render;
+use crate::cli::render::text::count;
 use crate::diagnostic::Diagnostics;
 use crate::ops::OpError;
 use crate::ops::check;
@@ -35,11 +36,11 @@ pub fn check(session: &Session<'_>, path: &Path) -> Result<Answer, OpError> {
     let report = checked(session, path)?;
     let blueprint = &report.parsed.blueprint;
     let mut text = format!(
-        "{} {} is sound: {} resources, {} inputs.\n",
+        "{} {} is sound: {}, {}.\n",
         blueprint.name,
         blueprint.version,
-        blueprint.resources.len(),
-        blueprint.inputs.len()
+        count(blueprint.resources.len(), "resource"),
+        count(blueprint.inputs.len(), "input")
     );
     for (kind, price) in &report.types {
         text.push_str(&format!("  {kind}: {price}\n"));

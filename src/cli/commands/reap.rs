@@ -65,7 +65,11 @@ pub async fn reap(session: &Session<'_>, arguments: &ReapArgs) -> Result<Answer,
     let shown =
         render::reap::Report { lines: report.lines.into_iter().map(line).collect(), dry_run };
     let exit = render::reap::exit(&shown);
-    let text = render::reap::text(&session.ui.screen(), &shown);
+    // Cron mails whatever is printed, and would do so at every run.
+    let text = match session.global.quiet && shown.lines.is_empty() {
+        true => String::new(),
+        false => render::reap::text(&session.ui.screen(), &shown),
+    };
     Ok(Answer::ended(exit, text, render::reap::json(&shown)))
 }
 

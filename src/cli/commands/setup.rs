@@ -14,8 +14,10 @@ use crate::cli::context::key;
 use crate::cli::render;
 use crate::cli::render::doctor::Check;
 use crate::cli::render::doctor::Health;
+use crate::cli::render::text::count;
 use crate::ops::OpError;
 use crate::state::StoreError;
+use crate::state::summary::Summary;
 
 /// A first blueprint: one folder and one file on this machine, free, for a working day.
 const BLUEPRINT: &str = include_str!("first/blueprint.toml");
@@ -78,7 +80,13 @@ fn trust(config: &Config) -> Check {
             check("trust root", Health::Good, message, None)
         }
         Err(error) => {
-            let message = format!("{}: {error}", path.display());
+            let message = match error {
+                OpError::Diagnostics(wrong) => {
+                    let details: Vec<&str> = wrong.iter().map(|one| one.detail.as_str()).collect();
+                    format!("{}: {}", path.display(), details.join("; "))
+                }
+                other => other.to_string(),
+            };
             let fix = "mend the file; until then nothing is admitted";
             check("trust root", Health::Bad, message, Some(fix))
         }
@@ -113,16 +121,19 @@ async fn store(session: &Session<'_>) -> Vec<Check> {
         Err(error) => return vec![check("store", Health::Bad, error.to_string(), None)],
     };
     let living = ledger.environments.values().filter(|s| s.ended.is_none()).count();
-    let message = format!("{} with {living} environments", session.config.data_dir.display());
+    let folder = session.config.data_dir.display();
+    let message = format!("{folder} with {}", count(living, "environment"));
     let mut checks = vec![check("store", Health::Good, message, None)];
     let fix = "run `gov reap` from cron, every few minutes";
-    let due = ledger.environments.values().filter(|summary| summary.is_due(now)).count();
-    let words = render::list::reaper(&ledger, now);
+    // What is held waits for a human, not for a reaper.
+    let is_due = |summary: &&Summary| summary.is_due(now) && summary.held.is_empty();
+    let due = ledger.environments.values().filter(is_due).count();
+    let words = render::list::reaper(&ledger, now).replacen("Reaper: ", "", 1);
     checks.push(match (due, ledger.globals.reaper) {
         (0, Some(_)) => check("reaper", Health::Good, words, None),
         (0, None) => check("reaper", Health::Doubtful, words, Some(fix)),
         (due, _) => {
-            let message = format!("{due} environments are OVERDUE. {words}");
+            let message = format!("{} OVERDUE. {words}", count(due, "environment"));
             check("reaper", Health::Bad, message, Some(fix))
         }
     });
