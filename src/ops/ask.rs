@@ -357,8 +357,13 @@ fn settle_term(
     blueprint: &Digest,
     problems: &mut Diagnostics,
 ) -> Term {
-    let started = known.is_some_and(|snapshot| snapshot.life().is_some());
-    if started && (ask.term.is_some() || ask.start.is_some()) {
+    // An environment file goes on saying what it was made with: only another word is a wish.
+    let begun = known.filter(|snapshot| snapshot.life().is_some()).map(|known| &known.record);
+    let moves = |record: &EnvironmentRecord| {
+        ask.term.is_some_and(|term| term != record.term)
+            || ask.start.is_some_and(|start| Some(start) != record.start)
+    };
+    if begun.is_some_and(moves) {
         let detail = format!("the life of {} has begun; apply never moves its expiry", ask.name);
         let help = format!("gov extend {} --by … --reason …", ask.name);
         problems.push(Diagnostic::error(Code::InvalidIdentity, detail).help(help));

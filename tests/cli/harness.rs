@@ -311,7 +311,7 @@ impl Drop for Running {
 /// Signals a process that this test has started. It may have ended already.
 fn signal(pid: i32, with: Signal) {
     if let Some(pid) = Pid::from_raw(pid) {
-        drop(kill_process(pid, with));
+        let _ = kill_process(pid, with);
     }
 }
 

@@ -6,6 +6,7 @@ mod concurrent;
 mod fixture;
 mod harness;
 mod kill;
+mod life;
 mod render;
 mod secrets;
 mod store;
