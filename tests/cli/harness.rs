@@ -371,9 +371,9 @@ impl Out {
     }
 }
 
-/// Text without the marks and breaks that a narrow page puts into sentences.
+/// Text without the marks and breaks that a narrow page puts into sentences, nor their capitals.
 fn flat(text: &str) -> String {
-    text.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ")
+    text.to_lowercase().replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Waits until something is so, looking often. Panics where it does not come to be.
