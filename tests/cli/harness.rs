@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::path::PathBuf;
@@ -420,6 +421,27 @@ pub fn copy_folder(from: &Path, to: &Path) {
         if from.join(&path).is_file() {
             fs::copy(from.join(&path), target).unwrap();
         }
+    }
+}
+
+/// Takes from everybody the right to write to anything below, and gives the right to read it.
+pub fn forbid_writing(folder: &Path) {
+    permit(folder, 0o555, 0o444);
+}
+
+/// Gives the owner the right to write back.
+pub fn allow_writing(folder: &Path) {
+    permit(folder, 0o700, 0o600);
+}
+
+fn permit(folder: &Path, folders: u32, files: u32) {
+    let set = |path: &Path, mode: u32| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set(folder, folders);
+    for name in tree(folder) {
+        let path = folder.join(name);
+        set(&path, if path.is_dir() { folders } else { files });
     }
 }
 

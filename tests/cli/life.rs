@@ -211,7 +211,7 @@ fn g18_policy_reverts_accepts_or_only_tells() {
     spoil();
     world.ok(&["drift", "dev", "--auto"]).says("taken as intended");
     world.ok(&["drift", "dev"]).says("0 changed");
-    world.ok(&["history", "dev"]).says("accepted");
+    world.ok(&["history", "dev"]).says("took drift of local_file.note as intended");
     assert_eq!(harness::read(&file), "spoilt\n");
 }
 
