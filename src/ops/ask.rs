@@ -389,13 +389,13 @@ fn settle_term(
     blueprint: &Digest,
     problems: &mut Diagnostics,
 ) -> Term {
-    let started = known.filter(|snapshot| snapshot.life().is_some()).map(|known| &known.record);
+    // An environment file goes on saying what it was made with: only another word is a wish.
+    let begun = known.filter(|snapshot| snapshot.life().is_some()).map(|known| &known.record);
     let moves = |record: &EnvironmentRecord| {
         ask.term.is_some_and(|term| term != record.term)
-            || (ask.start.is_some() && ask.start != record.start)
+            || ask.start.is_some_and(|start| Some(start) != record.start)
     };
-    // The same words as before ask for nothing new.
-    if started.is_some_and(moves) {
+    if begun.is_some_and(moves) {
         let detail = format!("the life of {} has begun; apply never moves its expiry", ask.name);
         let help = format!("gov extend {} --by … --reason …", ask.name);
         problems.push(Diagnostic::error(Code::InvalidIdentity, detail).help(help));

@@ -1,4 +1,13 @@
-//! The command line: what it says.
+//! The command line: what it says, and what the real binary does.
 
+mod authority;
+mod commands;
+mod concurrent;
 mod fixture;
+mod harness;
+mod kill;
+mod life;
 mod render;
+mod secrets;
+mod store;
+mod wrong;

@@ -16,6 +16,7 @@ use crate::ops::OpError;
 use crate::ops::drift;
 use crate::ops::drift::Remedy;
 use crate::ops::drift::Status;
+use crate::policy::trust::DriftAction;
 
 /// `gov drift`.
 pub async fn drift(
@@ -61,13 +62,8 @@ pub async fn drift(
             text.push_str(&format!("{address}: taken as intended: {}\n", list.join(", ")));
         }
     }
-    // Drift that was undone or accepted is no drift any more.
-    let settled = remedy != Remedy::None
-        && reports.iter().all(|report| {
-            report.error.is_none() && (report.remedy.is_some() || report.loud().next().is_none())
-        });
-    if !settled {
-        exits.push(render::drift::exit(&shown));
+    if reports.iter().any(|report| report.loud().any(|line| is_open(report, line, remedy))) {
+        exits.push(Exit::Drift);
     }
     exits.push(Exit::Done);
     let mut whole = render::drift::text(&session.ui.screen(), &shown);
@@ -77,6 +73,15 @@ pub async fn drift(
         members.insert("remedies".to_owned(), json!(remedies));
     }
     Ok(Answer::ended(exit::worst(exits), whole, document))
+}
+
+/// Whether it is drift still: neither taken as intended nor undone. What undoing did not come to
+/// is told by the remedy's own end.
+fn is_open(report: &drift::Report, line: &drift::Line, remedy: Remedy) -> bool {
+    let accepted = report.accepted.get(&line.address);
+    let accepted = accepted.is_some_and(|attributes| attributes.contains(&line.attribute));
+    let reverts = remedy == Remedy::Revert || line.action == DriftAction::Revert;
+    !accepted && !(reverts && report.remedy.is_some())
 }
 
 fn line(environment: &str, found: &drift::Line) -> Line {
