@@ -205,6 +205,8 @@ pub struct Machine {
     recording: BTreeMap<RecordId, Vec<StepId>>,
     effects: Vec<Effect>,
     counter: u64,
+    /// How many steps have come to their end here.
+    over: u64,
     stop: Option<Stop>,
     closing: Option<RecordId>,
     ending: Option<Ending>,
@@ -216,6 +218,21 @@ enum Configured {
     Running,
     Done,
     Failed(String),
+}
+
+/// Whether a step that creates has left its object in the books.
+fn has_made(plan: &Plan, step: &Step, resources: &BTreeMap<Address, ResourceRecord>) -> bool {
+    let Some(change) = plan.change_of(step) else { return false };
+    let Some(record) = resources.get(&change.address) else { return false };
+    match step.action {
+        StepAction::Create => record.object.is_some(),
+        // Its own object took the place of the one that was put aside.
+        StepAction::CreateBeside => prepare::deposed_key(step.action, change)
+            .is_some_and(|key| record.deposed.contains_key(&key)),
+        StepAction::Update | StepAction::Delete | StepAction::DeleteDeposed | StepAction::Read => {
+            false
+        }
+    }
 }
 
 impl Machine {
@@ -238,7 +255,12 @@ impl Machine {
             };
             match run.steps.get(&step.id) {
                 Some(StepState::Succeeded) => track.progress = Progress::Over(StepEnd::Succeeded),
-                // A step that failed before the interruption gets all its attempts anew.
+                // A create that failed half-way has left an object, which another create would
+                // lose: the next plan replaces it.
+                Some(StepState::Failed { error, .. }) if has_made(&plan, step, &run.resources) => {
+                    track.progress = Progress::Over(StepEnd::Failed(error.clone()));
+                }
+                // Any other step that failed before the interruption gets its attempts anew.
                 Some(StepState::Failed { .. }) | None => {}
                 Some(StepState::Intended(intent)) => {
                     let until = if tools.predecessor_may_wake { intent.start_by } else { now };
@@ -260,6 +282,7 @@ impl Machine {
             recording: BTreeMap::new(),
             effects: Vec::new(),
             counter: 0,
+            over: 0,
             stop: None,
             closing: None,
             ending: None,
@@ -273,11 +296,12 @@ impl Machine {
     /// What to do now. Call again after every answer, and when a wait is over.
     pub fn poll(&mut self, now: Timestamp) -> (Vec<Effect>, Then) {
         loop {
-            let before = self.effects.len();
+            let before = (self.effects.len(), self.over);
             self.skip_unreachable();
             self.advance_all(now);
             self.close_when_over();
-            if self.effects.len() == before {
+            // A step may end without an effect, and what waits for it has to hear of it now.
+            if (self.effects.len(), self.over) == before {
                 break;
             }
         }
@@ -357,15 +381,27 @@ impl Machine {
             .map(|track| track.step.id)
             .collect();
         while let Some(step) = open.pop() {
-            for follower in self.followers.get(&step).cloned().unwrap_or_default() {
+            let followers = self.followers.get(&step).cloned().unwrap_or_default();
+            for follower in followers.into_iter().chain(self.beside_unknown(step)) {
                 if let Some(track) = self.tracks.get_mut(&follower)
-                    && matches!(track.progress, Progress::Waiting)
+                    && matches!(track.progress, Progress::Waiting | Progress::Pausing(_, false))
                 {
                     track.progress = Progress::Over(StepEnd::NotBegun);
                     open.push(follower);
                 }
             }
         }
+    }
+
+    /// Other steps of a resource whose outcome nobody knows: nothing more is done to it.
+    fn beside_unknown(&self, step: StepId) -> Vec<StepId> {
+        let unknown =
+            |track: &&Track| matches!(track.progress, Progress::Over(StepEnd::Unknown(_)));
+        let address = |track: &Track| self.plan.change_of(&track.step).map(|c| c.address.clone());
+        let Some(known) = self.tracks.get(&step).filter(unknown) else { return Vec::new() };
+        let mine = address(known);
+        let same = |track: &&Track| track.step.id != step && address(track) == mine;
+        self.tracks.values().filter(same).map(|track| track.step.id).collect()
     }
 
     fn advance_all(&mut self, now: Timestamp) {
@@ -382,7 +418,7 @@ impl Machine {
                     let looking = *looking;
                     if looking {
                         self.look(id);
-                    } else if self.stop.is_none() {
+                    } else if self.stop.is_none() && !self.is_taken(track) {
                         self.prepare(id, now);
                     }
                 }
@@ -395,12 +431,26 @@ impl Machine {
         }
     }
 
-    fn is_free(&self, track: &Track) -> bool {
-        track.step.after.iter().all(|before| {
-            self.tracks
-                .get(before)
-                .is_some_and(|t| matches!(t.progress, Progress::Over(StepEnd::Succeeded)))
+    /// Whether another step of the same resource is under way: its books hold one outcome at a
+    /// time that nobody knows.
+    fn is_taken(&self, track: &Track) -> bool {
+        let address = self.plan.change_of(&track.step).map(|change| &change.address);
+        self.tracks.values().filter(|other| other.step.id != track.step.id).any(|other| {
+            let idle = matches!(
+                other.progress,
+                Progress::Waiting | Progress::Over(_) | Progress::Pausing(_, false)
+            );
+            !idle && self.plan.change_of(&other.step).map(|change| &change.address) == address
         })
+    }
+
+    fn is_free(&self, track: &Track) -> bool {
+        !self.is_taken(track)
+            && track.step.after.iter().all(|before| {
+                self.tracks
+                    .get(before)
+                    .is_some_and(|t| matches!(t.progress, Progress::Over(StepEnd::Succeeded)))
+            })
     }
 
     /// When to come back without an answer. A pause that is over waits for a provider instead.
@@ -456,6 +506,7 @@ impl Machine {
     fn finish(&mut self, step: StepId, end: StepEnd) {
         if let Some(track) = self.tracks.get_mut(&step) {
             track.progress = Progress::Over(end);
+            self.over += 1;
         }
     }
 
