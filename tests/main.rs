@@ -13,4 +13,6 @@ mod ops;
 #[cfg(test)]
 mod provider;
 #[cfg(test)]
+mod sim;
+#[cfg(test)]
 mod state;

@@ -116,9 +116,11 @@ pub async fn plan(
         {
             calls.begin(start, providers, None);
         }
+        // In this order, so that chance decides nothing. INVARIANT (order is stable)
         tokio::select! {
-            Some((id, reply)) = calls.next(timings) => planner.answer(id, reply),
+            biased;
             () = asked_to_stop(&mut interrupt, 0) => return Err(PlanError::Interrupted),
+            Some((id, reply)) = calls.next(timings) => planner.answer(id, reply),
         }
     }
 }
@@ -196,14 +198,10 @@ pub async fn execute(
             Then::Await => None,
             Then::AwaitUntil(time) => Some(milliseconds(now, time)),
         };
+        // In this order, so that chance decides nothing and answers keep nobody from stopping.
+        // INVARIANT (order is stable)
         tokio::select! {
-            Some((id, reply)) = calls.next(timings) => {
-                machine.answer(id, reply, execution.clock.now());
-            }
-            () = sleep(pause) => {}
-            () = sleep(Some(lease.until_renewal(execution.clock.as_ref()))) => {
-                lease.renew(&execution).await?;
-            }
+            biased;
             () = asked_to_stop(&mut execution.interrupt, asked) => {
                 asked = *execution.interrupt.borrow();
                 if asked > 1 {
@@ -215,6 +213,13 @@ pub async fn execute(
                     provider.stop().await;
                 }
             }
+            () = sleep(Some(lease.until_renewal(execution.clock.as_ref()))) => {
+                lease.renew(&execution).await?;
+            }
+            Some((id, reply)) = calls.next(timings) => {
+                machine.answer(id, reply, execution.clock.now());
+            }
+            () = sleep(pause) => {}
         }
     }
 }

@@ -281,7 +281,8 @@ async fn reap_under(
     }
     let kept = held(&proposal);
     // Held as before and nothing else left: another run would only add noise to the history.
-    if !kept.is_empty() && proposal.plan.steps.is_empty() && known.held == kept {
+    let rests = proposal.plan.steps.is_empty() && proposal.plan.gone.is_empty();
+    if !kept.is_empty() && rests && known.held == kept {
         return line(summary, &proposal, Outcome::Held(kept));
     }
     let frozen = context.ledger().await?.frozen(summary.id).map(str::to_owned);

@@ -39,7 +39,8 @@ pub fn spread_create_before_destroy(changes: &mut [Change]) {
     loop {
         let wanted: BTreeSet<ResourceName> = changes
             .iter()
-            .filter(|change| change.create_before_destroy)
+            // What goes needs nothing of what comes.
+            .filter(|change| change.create_before_destroy && change.action != Action::Delete)
             .flat_map(|change| change.dependencies.iter().cloned())
             .collect();
         let mut spread = false;

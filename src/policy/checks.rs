@@ -215,7 +215,8 @@ fn ttl(question: &Question<'_>) -> Vec<Finding> {
 }
 
 fn expired(question: &Question<'_>) -> Vec<Finding> {
-    let makes = matches!(question.act, Act::Apply | Act::Remediate | Act::Import);
+    // Taking an existing object in makes nothing, and without it nobody could reap that object.
+    let makes = matches!(question.act, Act::Apply | Act::Remediate);
     match question.life {
         Some(life) if makes && !question.is_new && life.is_expired(question.now) => {
             let message = format!("the environment expired at {}", life.expiry);

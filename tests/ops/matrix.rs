@@ -3,6 +3,7 @@
 
 use gov::engine::machine::StepEnd;
 use gov::model::event::RunOutcome;
+use gov::model::lifetime::Clock;
 use gov::ops::OpError;
 use gov::ops::apply::Consent;
 use gov::provider::sim::Act;
@@ -131,6 +132,56 @@ fn every_call_goes_wrong_once_in_every_way() {
             converges(&world, &text, &story);
         }
     }
+}
+
+/// A create that leaves half of something, and a crash at every append after it: going on never
+/// makes a second one.
+#[test]
+fn crash_after_a_partial_create_and_resume() {
+    let chain = "[resource.sim_object.a]\nname = \"a\"\n\
+                 [resource.sim_object.b]\nname = \"b\"\n\
+                 [resource.sim_object.c]\nname = \"c\"\ncontent = \"${sim_object.b.id}\"\n";
+    let text = blueprint(chain);
+    for beside in [false, true] {
+        for nth in 1..14 {
+            let story = format!("append {nth}, beside {beside}");
+            let mut world = World::new(SimPlan::calm());
+            let mut wanted = text.clone();
+            if beside {
+                let kept = "\"a\"\nlifecycle = { create_before_destroy = true }\n";
+                let before = text.replace("\"a\"\n", kept);
+                world.apply("demo", &before).unwrap();
+                wanted = before.replace("\"a\"\n", "\"a\"\nzone = \"z2\"\n");
+            }
+            world.cloud.with(|cloud| {
+                cloud.order(Order::on(Act::Create, Fate::Partial).named("a").times(1));
+            });
+            world.store.fail_append(nth, Fault { durable: true, crash: true });
+            drop(world.apply("demo", &wanted));
+            world = world.restarted();
+            for _ in 0..3 {
+                world.apply("demo", &wanted).unwrap();
+            }
+            assert_eq!(world.live(), 3, "{story}");
+            assert_eq!(world.complaints(), Vec::<String>::new(), "{story}");
+        }
+    }
+}
+
+/// A step that cannot even begin does not keep the others, or the end, waiting.
+#[test]
+fn a_step_that_fails_before_its_call_is_noticed_at_once() {
+    let text = blueprint(
+        "[resource.sim_object.a]\nname = \"a\"\n\
+         [resource.sim_object.b]\nname = \"b\"\ncontent = \"${sim_object.a.id}\"\n",
+    );
+    let order = Order::on(Act::Configure, Fate::Rejected).skipping(1).times(1);
+    let world = World::new(SimPlan::calm().then(order));
+    let began = world.clock.now();
+    let ending = world.apply("demo", &text).unwrap().ending.unwrap();
+    assert_eq!(ending.outcome, Some(RunOutcome::Partial));
+    assert_eq!(world.clock.now(), began);
+    assert_eq!(world.calls(Act::Create), 0);
 }
 
 /// P3: a provider that never comes right is tried a bounded number of times.

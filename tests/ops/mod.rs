@@ -7,5 +7,6 @@ mod freeze;
 mod life;
 mod limits;
 mod matrix;
+mod order;
 mod reap;
 mod world;

@@ -4,6 +4,7 @@ use gov::model::event::Event;
 use gov::model::value::Value;
 use gov::ops::OpError;
 use gov::ops::apply::Consent;
+use gov::ops::books;
 use gov::ops::reap;
 use gov::ops::reap::Options;
 use gov::ops::reap::Outcome;
@@ -122,6 +123,38 @@ fn k21_data_is_held_with_what_it_stands_on() {
         assert_eq!(world.events("run-opened"), 2);
     }
     world.destroy("demo", Consent::Human).unwrap();
+    assert_eq!(world.live(), 0);
+}
+
+/// G16: what goes by itself beside something held leaves the books with the next reap.
+#[test]
+fn g16_what_is_gone_beside_something_held_leaves_the_books() {
+    let world = due(&keeps(DATA));
+    world.cloud.with(|cloud| {
+        cloud.order(Order::on(Act::Delete, Fate::Rejected).named("beside").times(1));
+    });
+    assert!(matches!(world.reap_all().lines[0].outcome, Outcome::Failed(_)));
+    assert_eq!(world.snapshot("demo").resources.len(), 3);
+    let beside = world.id("sim_object", "beside");
+    world.cloud.with(|cloud| cloud.vanish(&beside));
+    assert_eq!(held(&world.reap_all().lines[0].outcome).len(), 2);
+    assert_eq!(world.snapshot("demo").resources.len(), 2);
+}
+
+/// G13: what nobody could tell is taken in by a human after the expiry, and then goes.
+#[test]
+fn g13_what_a_human_takes_in_is_reaped() {
+    let order = Order::on(Act::Create, Fate::ReplyLost).kind("sim_vague");
+    let world = World::new(SimPlan::calm().then(order));
+    let text = "[resource.sim_vague.v]\nname = \"v\"\n";
+    world.apply("demo", &blueprint(text)).unwrap();
+    world.clock.advance("9h");
+    assert!(matches!(world.reap_all().lines[0].outcome, Outcome::Failed(_)));
+    let context = world.context();
+    let id = world.id("sim_vague", "v");
+    let address = "sim_vague.v".parse().unwrap();
+    world.driven(books::import(&context, "demo", &address, &id)).unwrap();
+    assert!(matches!(world.reap_all().lines[0].outcome, Outcome::Reaped));
     assert_eq!(world.live(), 0);
 }
 

@@ -207,6 +207,8 @@ pub struct Machine {
     recording: BTreeMap<RecordId, Vec<StepId>>,
     effects: Vec<Effect>,
     counter: u64,
+    /// How many steps have come to their end here.
+    over: u64,
     stop: Option<Stop>,
     closing: Option<RecordId>,
     ending: Option<Ending>,
@@ -278,6 +280,7 @@ impl Machine {
             recording: BTreeMap::new(),
             effects: Vec::new(),
             counter: 0,
+            over: 0,
             stop: None,
             closing: None,
             ending: None,
@@ -291,11 +294,12 @@ impl Machine {
     /// What to do now. Call again after every answer, and when a wait is over.
     pub fn poll(&mut self, now: Timestamp) -> (Vec<Effect>, Then) {
         loop {
-            let before = self.effects.len();
+            let before = (self.effects.len(), self.over);
             self.skip_unreachable();
             self.advance_all(now);
             self.close_when_over();
-            if self.effects.len() == before {
+            // A step may end without an effect, and what waits for it has to hear of it now.
+            if (self.effects.len(), self.over) == before {
                 break;
             }
         }
@@ -392,7 +396,8 @@ impl Machine {
             }
         }
         while let Some(step) = open.pop() {
-            for follower in self.followers.get(&step).cloned().unwrap_or_default() {
+            let followers = self.followers.get(&step).cloned().unwrap_or_default();
+            for follower in followers {
                 if let Some(track) = self.tracks.get_mut(&follower)
                     && matches!(track.progress, Progress::Waiting)
                 {
@@ -509,6 +514,7 @@ impl Machine {
     fn finish(&mut self, step: StepId, end: StepEnd) {
         if let Some(track) = self.tracks.get_mut(&step) {
             track.progress = Progress::Over(end);
+            self.over += 1;
         }
     }
 

@@ -122,7 +122,7 @@ impl Machine {
         let Some(track) = self.tracks.get_mut(&step) else { return };
         track.attempts += 1;
         if track.attempts >= ATTEMPTS_MAX {
-            track.progress = Progress::Over(StepEnd::Failed(error));
+            self.finish(step, StepEnd::Failed(error));
         } else {
             track.progress = Progress::Pausing(now.plus(backoff(track.attempts)), false);
         }
@@ -281,7 +281,7 @@ impl Machine {
             Outlook::Retry(error) => {
                 let Some(track) = self.tracks.get_mut(&step) else { return };
                 if track.attempts >= ATTEMPTS_MAX || self.stop.is_some() {
-                    track.progress = Progress::Over(StepEnd::Failed(error));
+                    self.finish(step, StepEnd::Failed(error));
                 } else {
                     track.progress = Progress::Pausing(now.plus(backoff(track.attempts)), false);
                 }

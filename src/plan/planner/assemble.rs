@@ -57,6 +57,8 @@ impl Planner {
         let outputs = self.planned_outputs().map_err(sealed)?;
         let providers = self.planned_providers(&changes).map_err(sealed)?;
         let warnings = self.diagnostics.iter().filter(|d| d.level == Level::Warning);
+        // Sorted, for they came up as answers came in. INVARIANT (order is stable)
+        let warnings: BTreeSet<String> = warnings.map(|warning| warning.detail.clone()).collect();
         Ok(Plan {
             version: PLAN_VERSION,
             store: self.request.store,
@@ -71,7 +73,7 @@ impl Planner {
             changes,
             steps,
             outputs,
-            warnings: warnings.map(|warning| warning.detail.clone()).collect(),
+            warnings: warnings.into_iter().collect(),
             gone: self.gone(),
         })
     }
