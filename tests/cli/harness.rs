@@ -239,12 +239,6 @@ impl Gov {
         self
     }
 
-    /// With text on its standard input.
-    pub fn input(mut self, stdin: impl Into<Stdio>) -> Self {
-        self.command.stdin(stdin);
-        self
-    }
-
     pub fn run(mut self) -> Out {
         let output = self.command.output().unwrap();
         Out::of(&format!("{:?}", self.command), &output)
@@ -379,11 +373,22 @@ fn flat(text: &str) -> String {
 
 /// Waits until something is so, looking often. Panics where it does not come to be.
 #[track_caller]
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, is_so: impl FnMut() -> bool) {
+    wait(what, Duration::from_micros(300), is_so);
+}
+
+/// As [`wait_until`], looking twice a second: where looking is a command of its own.
+#[track_caller]
+pub fn wait_seldom(what: &str, is_so: impl FnMut() -> bool) {
+    wait(what, Duration::from_millis(500), is_so);
+}
+
+#[track_caller]
+fn wait(what: &str, pause: Duration, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(begun.elapsed() < PATIENCE, "waited too long until {what}");
-        std::thread::sleep(Duration::from_micros(300));
+        std::thread::sleep(pause);
     }
 }
 
