@@ -33,6 +33,7 @@ use crate::policy::checks;
 use crate::state::Batch;
 use crate::state::Preconditions;
 use crate::state::StoreError;
+use crate::state::snapshot::Phase;
 use crate::state::snapshot::Snapshot;
 use crate::state::summary::Ledger;
 use crate::state::summary::Summary;
@@ -127,11 +128,11 @@ pub async fn reap(context: &Context, options: &Options) -> Result<Report, OpErro
     let mut lines = Vec::new();
     for summary in due {
         let line = reap_one(context, options, &summary).await;
-        lines.push(match line {
-            Ok(line) => line,
+        match line {
+            Ok(line) => lines.extend(line),
             Err(OpError::Interrupted) => return Err(OpError::Interrupted),
-            Err(error) => failed_line(&summary, &error),
-        });
+            Err(error) => lines.push(failed_line(&summary, &error)),
+        }
     }
     let report = Report { lines, dry_run: options.dry_run };
     if !options.dry_run {
@@ -202,22 +203,27 @@ fn stop_if_wrong(
     Ok(())
 }
 
+/// Reaps one environment, or nothing where another reaper was faster.
 async fn reap_one(
     context: &Context,
     options: &Options,
     summary: &Summary,
-) -> Result<Line, OpError> {
+) -> Result<Option<Line>, OpError> {
     if options.dry_run {
         let proposal = proposal(context, summary.id).await?;
         let outcome = match held(&proposal) {
             held if held.is_empty() => Outcome::Would,
             held => Outcome::Held(held),
         };
-        return line(summary, &proposal, outcome);
+        return line(summary, &proposal, outcome).map(Some);
     }
     // Waiting for one environment would keep the others waiting: whoever holds it has its reasons.
     let held = run::lease_now(context, summary.id).await?;
-    let done = reap_under(context, options, summary, &held).await;
+    let done = match known(context, summary.id).await {
+        Ok(known) if matches!(known.phase, Phase::Ended(_)) => Ok(None),
+        Ok(_) => reap_under(context, options, summary, &held).await.map(Some),
+        Err(error) => Err(error),
+    };
     run::release(context, &held).await;
     done
 }
@@ -241,7 +247,7 @@ async fn reap_under(
         if let Some(error) = apply::uncertain(&known) {
             return Err(error);
         }
-        if matches!(known.phase, crate::state::snapshot::Phase::Ended(_)) {
+        if matches!(known.phase, Phase::Ended(_)) {
             let (name, id) = (summary.name.clone(), summary.id);
             let outcome = Outcome::Reaped;
             return Ok(Line { name, id, outcome, intent: None, deleted: 0 });
