@@ -130,11 +130,11 @@ pub async fn reap(context: &Context, options: &Options) -> Result<Report, OpErro
     let mut lines = Vec::new();
     for summary in due {
         let line = reap_one(context, options, &summary).await;
-        lines.push(match line {
-            Ok(line) => line,
+        match line {
+            Ok(line) => lines.extend(line),
             Err(OpError::Interrupted) => return Err(OpError::Interrupted),
-            Err(error) => failed_line(&summary, &error),
-        });
+            Err(error) => lines.push(failed_line(&summary, &error)),
+        }
     }
     let report = Report { lines, dry_run: options.dry_run };
     if !options.dry_run {
@@ -212,28 +212,33 @@ fn stop_if_wrong(
     Ok(())
 }
 
+/// Reaps one environment, or nothing where another reaper was faster.
 async fn reap_one(
     context: &Context,
     options: &Options,
     summary: &Summary,
-) -> Result<Line, OpError> {
+) -> Result<Option<Line>, OpError> {
     if options.dry_run {
         let proposal = proposal(context, summary.id).await?;
         if proposal.decision.outcome != Verdict::Allow {
             let why = proposal.decision.findings.first().map(|f| f.message.clone());
             let outcome =
                 Outcome::Failed(format!("the gate would refuse it: {}", why.unwrap_or_default()));
-            return line(summary, &proposal, outcome);
+            return line(summary, &proposal, outcome).map(Some);
         }
         let outcome = match held(&proposal) {
             held if held.is_empty() => Outcome::Would,
             held => Outcome::Held(held),
         };
-        return line(summary, &proposal, outcome);
+        return line(summary, &proposal, outcome).map(Some);
     }
     // Waiting for one environment would keep the others waiting: whoever holds it has its reasons.
     let held = run::lease_now(context, summary.id).await?;
-    let done = reap_under(context, options, summary, &held).await;
+    let done = match known(context, summary.id).await {
+        Ok(known) if matches!(known.phase, Phase::Ended(_)) => Ok(None),
+        Ok(_) => reap_under(context, options, summary, &held).await.map(Some),
+        Err(error) => Err(error),
+    };
     run::release(context, &held).await;
     done
 }
@@ -268,11 +273,7 @@ async fn reap_under(
     let proposal = proposal(context, summary.id).await?;
     // What was planned from is what the run binds: an extension meanwhile moves its life.
     let Some(known) = proposal.snapshot.clone().filter(|known| still_due(context, known)) else {
-        return Err(OpError::Store(StoreError::Moved {
-            stream: crate::state::Stream::Life(summary.id),
-            expected: summary.life_revision,
-            actual: summary.life_revision,
-        }));
+        return Ok(extended(summary));
     };
     if let Some(reviewed) = &options.from
         && reviewed.get(&summary.id) != Some(&proposal.plan.intent_digest()?)

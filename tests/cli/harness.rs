@@ -38,7 +38,7 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        let world = Self { folder: tempfile::tempdir().unwrap() };
+        let world = Self { folder: folder_in_memory() };
         for folder in [world.home(), world.work(), world.config()] {
             fs::create_dir_all(folder).unwrap();
         }
@@ -178,6 +178,13 @@ impl World {
     }
 }
 
+/// A folder in memory where there is such a thing: whoever kills a process loses nothing that it
+/// has written, so waiting for a disk would prove nothing more.
+fn folder_in_memory() -> tempfile::TempDir {
+    let memory = tempfile::Builder::new().prefix("gov-").tempdir_in("/dev/shm");
+    memory.or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 impl Drop for World {
     /// Processes are made to outlive gov, so a world ends those of its own that are left.
     fn drop(&mut self) {
@@ -236,12 +243,6 @@ impl Gov {
     /// As another user of this machine.
     pub fn user(mut self, id: u32) -> Self {
         self.command.uid(id).gid(id);
-        self
-    }
-
-    /// With text on its standard input.
-    pub fn input(mut self, stdin: impl Into<Stdio>) -> Self {
-        self.command.stdin(stdin);
         self
     }
 
@@ -352,7 +353,8 @@ impl Out {
 
     #[track_caller]
     pub fn keeps_quiet_of(self, words: &str) -> Self {
-        assert!(!self.all().contains(words), "`{words}` in:\n{}", self.all());
+        let found = self.stdout.contains(words) || self.stderr.contains(words);
+        assert!(!found, "`{words}` in:\n{}", self.all());
         self
     }
 
@@ -379,11 +381,22 @@ fn flat(text: &str) -> String {
 
 /// Waits until something is so, looking often. Panics where it does not come to be.
 #[track_caller]
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, is_so: impl FnMut() -> bool) {
+    wait(what, Duration::from_micros(300), is_so);
+}
+
+/// As [`wait_until`], looking twice a second: where looking is a command of its own.
+#[track_caller]
+pub fn wait_seldom(what: &str, is_so: impl FnMut() -> bool) {
+    wait(what, Duration::from_millis(500), is_so);
+}
+
+#[track_caller]
+fn wait(what: &str, pause: Duration, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(begun.elapsed() < PATIENCE, "waited too long until {what}");
-        std::thread::sleep(Duration::from_micros(300));
+        std::thread::sleep(pause);
     }
 }
 

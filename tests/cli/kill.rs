@@ -24,7 +24,7 @@ const KILLS: u64 = 25;
 /// How often a destroy and a reap are killed.
 const KILLS_DOWN: u64 = 6;
 
-/// Kills under way at once: they mostly wait for the disk.
+/// Kills under way at once.
 const WORKERS: u64 = 3;
 
 /// The share of kills, in percent, that must hit between the first intent and the last outcome.

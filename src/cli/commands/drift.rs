@@ -81,7 +81,8 @@ fn is_open(report: &drift::Report, line: &drift::Line, remedy: Remedy) -> bool {
     let accepted = report.accepted.get(&line.address);
     let accepted = accepted.is_some_and(|attributes| attributes.contains(&line.attribute));
     let reverts = remedy == Remedy::Revert || line.action == DriftAction::Revert;
-    !accepted && !(reverts && report.remedy.is_some())
+    let undone = reverts && report.remedy.is_some();
+    !(accepted || undone)
 }
 
 fn line(environment: &str, found: &drift::Line) -> Line {

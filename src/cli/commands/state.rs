@@ -56,6 +56,9 @@ pub fn verify(session: &Session<'_>) -> Result<Answer, OpError> {
     for finding in &report.findings {
         text.push_str(&format!("{finding}\n"));
     }
+    for unchecked in &report.unchecked {
+        text.push_str(&format!("{unchecked}\n"));
+    }
     let sound = report.findings.is_empty();
     text.push_str(&format!(
         "{} frames, {} events, {} environments: {}\n",
@@ -70,6 +73,7 @@ pub fn verify(session: &Session<'_>) -> Result<Answer, OpError> {
         "events": report.events,
         "environments": report.environments,
         "violations": findings,
+        "unchecked": report.unchecked,
     });
     let exit = if sound { Exit::Done } else { Exit::Error };
     Ok(Answer::ended(exit, text, render::document("verified", body)))
