@@ -25,6 +25,7 @@ use crate::model::event::Intent;
 use crate::model::id::EnvironmentId;
 use crate::model::id::RunId;
 use crate::model::lifetime::Life;
+use crate::model::lifetime::Term;
 use crate::model::lifetime::Timestamp;
 use crate::model::plan::Action;
 use crate::model::plan::Change;
@@ -143,8 +144,12 @@ pub async fn open(
     }
     let waiting = opening.snapshot.is_none_or(|known| known.life().is_none());
     if waiting && plan.kind == PlanKind::Apply {
-        // The expiry is the one that was judged; time that has passed since is not given back.
-        let life = Life { start: opening.now, expiry: opening.life.expiry };
+        // As long as was judged, or to the instant that was judged.
+        let expiry = match plan.record.term {
+            Term::For(_) => opening.now.plus(opening.life.expiry.since(opening.life.start)),
+            Term::Until(_) => opening.life.expiry,
+        };
+        let life = Life { start: opening.now, expiry };
         events.push(Event::LifeStarted { life });
     }
     events.extend(observations(plan));
@@ -206,8 +211,8 @@ pub fn revisions(plan: &Plan, known: &BTreeMap<Address, ResourceRecord>) -> Vec<
         }
         fresh.dependencies.clone_from(&change.dependencies);
         fresh.facts.clone_from(&change.facts);
+        // Which of two comes first is each plan's own matter, and spreads with what it does.
         fresh.prevent_destroy = change.prevent_destroy;
-        fresh.create_before_destroy = change.create_before_destroy;
         (fresh != *record).then_some(fresh)
     };
     plan.changes.iter().filter(stays).filter_map(revised).collect()

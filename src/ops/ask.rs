@@ -203,7 +203,14 @@ pub fn settle(context: &Context, ask: &Ask, known: Option<&Snapshot>) -> Result<
             stated
         }
     };
-    let budget = settle_budget(context, ask, recorded, &limits, &digest, &mut problems);
+    let budget = settle_budget(
+        context,
+        ask,
+        recorded,
+        &parsed.blueprint.limits.value,
+        &digest,
+        &mut problems,
+    );
     let term = settle_term(context, ask, known, &limits, &digest, &mut problems);
     let root = settle_root(ask, recorded, &mut problems);
     if problems.has_errors() {

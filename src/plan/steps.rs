@@ -39,8 +39,7 @@ pub fn spread_create_before_destroy(changes: &mut [Change]) {
     loop {
         let wanted: BTreeSet<ResourceName> = changes
             .iter()
-            // What goes needs nothing of what comes.
-            .filter(|change| change.create_before_destroy && change.action != Action::Delete)
+            .filter(|change| change.create_before_destroy)
             .flat_map(|change| change.dependencies.iter().cloned())
             .collect();
         let mut spread = false;
@@ -66,8 +65,15 @@ pub fn order(changes: &[Change], recorded: &Recorded) -> Result<Vec<Step>, Cycle
     for node in plan.halves.iter().flat_map(|(index, halves)| halves.iter().map(|h| (*index, *h))) {
         dag.add(node);
     }
-    for (later, earlier) in plan.edges() {
+    let (edges, wishes) = plan.edges();
+    for (later, earlier) in edges {
         dag.edge(later, earlier);
+    }
+    for (later, earlier) in wishes {
+        // An object that has to go before another can come cannot wait for all to let go of it.
+        if !dag.ancestors(&earlier).contains(&later) {
+            dag.edge(later, earlier);
+        }
     }
     let order = dag.order().map_err(|cycle| {
         Cycle(cycle.0.iter().map(|(index, half)| plan.describe(*index, *half)).collect())
@@ -142,9 +148,10 @@ impl<'a> Ordering<'a> {
         format!("{verb} {}", address.unwrap_or_default())
     }
 
-    /// Every pair (later, earlier).
-    fn edges(&self) -> Vec<(Node, Node)> {
+    /// Every pair (later, earlier): those that must hold, and those that are wished for.
+    fn edges(&self) -> (Vec<(Node, Node)>, Vec<(Node, Node)>) {
         let mut edges = Vec::new();
+        let mut wishes = Vec::new();
         let mut memo = BTreeMap::new();
         for (index, change) in self.changes.iter().enumerate() {
             if self.has(index, Half::Forward) {
@@ -160,9 +167,9 @@ impl<'a> Ordering<'a> {
                 };
                 edges.push(((index, later), (index, earlier)));
             }
-            self.delete_edges(index, change, &mut edges);
+            self.delete_edges(index, change, &mut edges, &mut wishes);
         }
-        edges
+        (edges, wishes)
     }
 
     /// The changes with a forward half that these blocks consist of, looking through those
@@ -195,7 +202,13 @@ impl<'a> Ordering<'a> {
     }
 
     /// What was made from this change's old object goes, or lets go of it, first.
-    fn delete_edges(&self, index: Index, change: &Change, edges: &mut Vec<(Node, Node)>) {
+    fn delete_edges(
+        &self,
+        index: Index,
+        change: &Change,
+        edges: &mut Vec<(Node, Node)>,
+        wishes: &mut Vec<(Node, Node)>,
+    ) {
         let Some(made_from) = self.recorded.get(&change.address) else { return };
         for earlier in made_from.iter().flat_map(|block| self.by_block.get(block)).flatten() {
             let Some(other) = self.changes.get(*earlier) else { continue };
@@ -211,7 +224,7 @@ impl<'a> Ordering<'a> {
                 && other.action == Action::Replace
                 && !other.create_before_destroy;
             if self.has(index, Half::Forward) && !waits_for_new {
-                edges.push(((*earlier, Half::Delete), (index, Half::Forward)));
+                wishes.push(((*earlier, Half::Delete), (index, Half::Forward)));
             }
         }
     }
