@@ -300,9 +300,9 @@ fn fmt_brings_into_form_and_check_changes_nothing() {
     assert_eq!(harness::read(&path), "nonsense");
 }
 
-/// G37: freezing refuses what begins, with its reason, and lets go again.
+/// P2: freezing refuses what begins, with its reason, and lets go again.
 #[test]
-fn g37_what_is_frozen_begins_nothing() {
+fn p2_what_is_frozen_begins_nothing() {
     let world = made();
     world.ok(&["freeze", "dev", "--reason", "audit week"]).says("Nothing was running");
     let refused = world.gov(&["apply", "dev", "-y", "-i", "greeting=x"]).run().exits(3);

@@ -19,10 +19,10 @@ fn expiry(world: &World) -> String {
     shown["life"]["expiry"].as_str().unwrap().to_owned()
 }
 
-/// G12, G13: a life grows by grants of at most `max`, never beyond `max_total`, never shrinks, and
+/// G14, G15: a life grows by grants of at most `max`, never beyond `max_total`, never shrinks, and
 /// says old, new and what is left.
 #[test]
-fn g12_a_life_is_extended_within_its_limits() {
+fn g14_g15_a_life_is_extended_within_its_limits() {
     let world = made();
     let extend = |more: &[&str]| world.gov(&["extend", "dev", "--reason", "work"]).args(more).run();
     let first = expiry(&world);
@@ -67,11 +67,11 @@ fn g15_after_its_expiry_only_an_extension_within_the_grace_helps() {
     at(&["extend", "dev", "--by", "1h", "--reason", "gone"], 241).exits(1);
 }
 
-/// G16, first of "must show": after its expiry nothing is left, wherever the reaper runs, and the
+/// G12, G13, G16, first of "must show": after its expiry nothing is left, wherever the reaper runs, and the
 /// history tells the whole story.
 #[test]
 #[cfg_attr(not(feature = "simulation"), ignore = "needs --features simulation")]
-fn g16_what_has_expired_is_reaped_from_any_folder() {
+fn g12_g13_g16_what_has_expired_is_reaped_from_any_folder() {
     let world = made();
     world.ok(&["expire", "dev", "--reason", "the project is over"]).says("gov reap");
     world.gov(&["expire", "dev", "--reason", "again"]).run().exits(1).says("already");

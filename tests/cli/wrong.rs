@@ -245,7 +245,7 @@ fn rows_of_place_and_size() -> Vec<Row> {
 /// Must show 5: beyond a limit it is exit 3 or 7, with the rule and the way out, in words and in
 /// JSON, and nothing is made.
 #[test]
-fn g2_g7_environments_beyond_a_limit_are_refused() {
+fn g2_g4_g7_environments_beyond_a_limit_are_refused() {
     let mut rows = rows_of_time();
     rows.extend(rows_of_money());
     rows.extend(rows_of_place_and_size());
