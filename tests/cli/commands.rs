@@ -404,7 +404,6 @@ fn the_store_lies_where_it_is_said() {
 
 /// The environment's start lies ahead: nothing is made before it, and then it is.
 #[test]
-#[cfg_attr(not(feature = "simulation"), ignore = "needs --features simulation")]
 fn an_environment_starts_when_its_start_has_come() {
     let world = World::of("note");
     let document = world.ok(&["list", "--json"]).json();

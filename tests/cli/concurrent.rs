@@ -35,7 +35,9 @@ on_expiry = "delete-data"
 policies = ["baseline"]
 
 [resource.local_command.wait]
-create = ["bash", "-c", "for i in {1..450}; do [ -e \"$0\" ] && exit; sleep 0.1; done", "${input.gate}"]
+create = [
+  "bash", "-c", "for i in {1..450}; do [ -e \"$0\" ] && exit; sleep 0.1; done", "${input.gate}",
+]
 
 [resource.local_directory.after]
 count = 3
@@ -203,7 +205,6 @@ fn two_destroys_that_race_delete_everything_once() {
 
 /// Two reaps at once reap everything once, and neither fails.
 #[test]
-#[cfg_attr(not(feature = "simulation"), ignore = "needs --features simulation")]
 fn g16_two_reaps_at_once_reap_everything_once() {
     let world = World::of("note");
     for name in ["a", "b", "c", "d"] {

@@ -296,7 +296,6 @@ fn g7_unpriced_passes_only_by_leave_of_the_trust_root() {
 
 /// What exists is not to be lost by accident: protected, data-bearing, frozen, expired.
 #[test]
-#[cfg_attr(not(feature = "simulation"), ignore = "needs --features simulation")]
 fn g2_what_exists_is_not_lost_by_accident() {
     let world = World::of("kept");
     let text = harness::read(&world.work().join("blueprint.toml"));
