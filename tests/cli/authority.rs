@@ -23,7 +23,7 @@ fn digest(world: &World) -> String {
 
 /// Must show 6: a blueprint's own `[limits]` never pass the ceiling.
 #[test]
-fn g3_editing_limits_gains_nothing() {
+fn editing_limits_gains_nothing() {
     let world = World::of("note");
     world.write("blueprint.toml", &greedy(&world));
     let make = |more: &[&str]| world.make("dev").args(more).run();
@@ -44,7 +44,7 @@ fn g3_editing_limits_gains_nothing() {
 
 /// Must show 6: `gov.toml`, variables, flags and a fresh folder gain nothing either.
 #[test]
-fn g3_no_configuration_of_the_asker_widens_anything() {
+fn no_configuration_of_the_asker_widens_anything() {
     let world = World::of("note");
     world.write("blueprint.toml", &greedy(&world));
     world.trust("[ceiling]\nttl = { max = \"2h\" }\n[teams.platform]\n");
@@ -90,7 +90,7 @@ fn g3_no_configuration_of_the_asker_widens_anything() {
 
 /// The environment file is the asker's, too.
 #[test]
-fn g3_an_environment_file_cannot_widen() {
+fn an_environment_file_cannot_widen() {
     let world = World::of("note");
     let file = "blueprint = \"../blueprint.toml\"\nowner = \"ann\"\nteam = \"platform\"\n\
                 project = \"search\"\npurpose = \"to test\"\n";
@@ -112,7 +112,7 @@ fn g3_an_environment_file_cannot_widen() {
 
 /// Publishing by digest gives a blueprint its own limits; one changed byte takes them away.
 #[test]
-fn g3_a_published_blueprint_has_its_own_limits() {
+fn a_published_blueprint_has_its_own_limits() {
     let world = World::of("note");
     world.write("blueprint.toml", &greedy(&world));
     world.make("dev").args(&["--ttl", "20d"]).run().exits(3);
@@ -132,9 +132,9 @@ fn g3_a_published_blueprint_has_its_own_limits() {
     world.gov(&["extend", "dev", "--by", "8d", "--reason", "x"]).run().exits(3);
 }
 
-/// A saved plan is judged anew under the trust root of the day it is applied.
+/// G3: a saved plan is judged anew under the trust root of the day it is applied.
 #[test]
-fn a_changed_trust_root_voids_a_saved_plan() {
+fn g3_a_changed_trust_root_voids_a_saved_plan() {
     let world = World::of("note");
     world.gov(&["plan", "dev", "-o", "dev.plan"]).args(ASK).run().exits(0);
     world.trust("[ceiling]\nresources = 1\n");

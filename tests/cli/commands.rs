@@ -300,9 +300,9 @@ fn fmt_brings_into_form_and_check_changes_nothing() {
     assert_eq!(harness::read(&path), "nonsense");
 }
 
-/// G37: freezing refuses what begins, with its reason, and lets go again.
+/// P2: freezing refuses what begins, with its reason, and lets go again.
 #[test]
-fn g37_what_is_frozen_begins_nothing() {
+fn p2_what_is_frozen_begins_nothing() {
     let world = made();
     world.ok(&["freeze", "dev", "--reason", "audit week"]).says("Nothing was running");
     let refused = world.gov(&["apply", "dev", "-y", "-i", "greeting=x"]).run().exits(3);
@@ -404,7 +404,6 @@ fn the_store_lies_where_it_is_said() {
 
 /// The environment's start lies ahead: nothing is made before it, and then it is.
 #[test]
-#[cfg_attr(not(feature = "simulation"), ignore = "needs --features simulation")]
 fn an_environment_starts_when_its_start_has_come() {
     let world = World::of("note");
     let document = world.ok(&["list", "--json"]).json();

@@ -35,7 +35,9 @@ on_expiry = "delete-data"
 policies = ["baseline"]
 
 [resource.local_command.wait]
-create = ["bash", "-c", "for i in {1..450}; do [ -e \"$0\" ] && exit; sleep 0.1; done", "${input.gate}"]
+create = [
+  "bash", "-c", "for i in {1..450}; do [ -e \"$0\" ] && exit; sleep 0.1; done", "${input.gate}",
+]
 
 [resource.local_directory.after]
 count = 3
@@ -77,7 +79,7 @@ impl Gated {
 /// Must show 3: of two applies one works, the other exits 6 and names the holder, the operation
 /// and since when.
 #[test]
-fn k19_of_two_applies_one_is_told_who_holds_it() {
+fn of_two_applies_one_is_told_who_holds_it() {
     let gated = Gated::new();
     let world = &gated.world;
     let first = gated.begun();
@@ -105,7 +107,7 @@ fn k19_of_two_applies_one_is_told_who_holds_it() {
 
 /// Two that begin at the very same moment, on an environment that neither has seen before.
 #[test]
-fn k19_two_applies_that_race_make_everything_once() {
+fn two_applies_that_race_make_everything_once() {
     for _ in 0..3 {
         let world = World::of("note");
         let racers = [world.make("dev").spawn(), world.make("dev").spawn()];
@@ -126,7 +128,7 @@ fn k19_two_applies_that_race_make_everything_once() {
 
 /// Must show 3: on environments of their own, all succeed, also while the store itself is made.
 #[test]
-fn k19_eight_processes_on_eight_environments_all_succeed() {
+fn eight_processes_on_eight_environments_all_succeed() {
     let world = World::of("note");
     let names: Vec<String> = (0..PROCESSES).map(|number| format!("env-{number}")).collect();
     let all: Vec<Running> = names.iter().map(|name| world.make(name).spawn()).collect();
@@ -144,7 +146,7 @@ fn k19_eight_processes_on_eight_environments_all_succeed() {
 
 /// Must show 3: a killed holder is taken over at once.
 #[test]
-fn k19_a_killed_holder_is_taken_over_at_once() {
+fn a_killed_holder_is_taken_over_at_once() {
     let world = World::of("shelves");
     let mut running = world.make("dev").spawn();
     let settled = |bytes: &[u8]| bytes.windows(12).any(|window| window == b"step-settled");
@@ -161,7 +163,7 @@ fn k19_a_killed_holder_is_taken_over_at_once() {
 /// Must show 3: a stopped holder is taken over when its lease ends, which takes this test half a
 /// minute of waiting; awake again, the holder changes nothing more and says so.
 #[test]
-fn k19_a_stopped_holder_is_taken_over_and_changes_nothing_on_waking() {
+fn a_stopped_holder_is_taken_over_and_changes_nothing_on_waking() {
     let gated = Gated::new();
     let world = &gated.world;
     let first = gated.begun();
@@ -183,7 +185,7 @@ fn k19_a_stopped_holder_is_taken_over_and_changes_nothing_on_waking() {
 
 /// Two destroys at once: nothing is deleted twice, and neither is taken for a bug.
 #[test]
-fn k19_two_destroys_that_race_delete_everything_once() {
+fn two_destroys_that_race_delete_everything_once() {
     for fixture in ["note", "shelves"] {
         let world = World::of(fixture);
         world.made("dev");
@@ -203,7 +205,6 @@ fn k19_two_destroys_that_race_delete_everything_once() {
 
 /// Two reaps at once reap everything once, and neither fails.
 #[test]
-#[cfg_attr(not(feature = "simulation"), ignore = "needs --features simulation")]
 fn g16_two_reaps_at_once_reap_everything_once() {
     let world = World::of("note");
     for name in ["a", "b", "c", "d"] {

@@ -236,7 +236,10 @@ impl Gov {
     }
 
     /// With a clock that is ahead, by so many milliseconds.
+    #[track_caller]
     pub fn later(self, shift_ms: i64) -> Self {
+        let moves = cfg!(feature = "simulation") || shift_ms == 0;
+        assert!(moves, "only `cargo test --features simulation` can move gov's clock");
         self.env("GOV_SIM_SHIFT_MS", shift_ms.to_string())
     }
 

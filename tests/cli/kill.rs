@@ -165,10 +165,10 @@ fn seed() -> u64 {
     harness::number_wanted("GOV_KILL_SEED").unwrap_or(20_260_101)
 }
 
-/// K19: 200 kills of a real apply of 50 local resources leave nothing twice and nothing unknown.
+/// Must show 2: 200 kills of a real apply of 50 local resources leave nothing twice and nothing
+/// unknown.
 #[test]
-#[cfg_attr(not(feature = "simulation"), ignore = "needs --features simulation")]
-fn k19_an_apply_killed_at_any_moment_goes_on() {
+fn an_apply_killed_at_any_moment_goes_on() {
     let kills = harness::number_wanted("GOV_KILLS").unwrap_or(KILLS);
     let measured = World::of("shelves");
     measured.made("dev");
@@ -234,14 +234,12 @@ fn killed_while_taken_down(arguments: &[&str], shift: i64) {
 }
 
 #[test]
-#[cfg_attr(not(feature = "simulation"), ignore = "needs --features simulation")]
-fn k19_a_destroy_killed_at_any_moment_goes_on() {
+fn a_destroy_killed_at_any_moment_goes_on() {
     killed_while_taken_down(&["destroy", "dev", "-y"], 0);
 }
 
 #[test]
-#[cfg_attr(not(feature = "simulation"), ignore = "needs --features simulation")]
-fn k19_a_reap_killed_at_any_moment_goes_on() {
+fn a_reap_killed_at_any_moment_goes_on() {
     killed_while_taken_down(&["reap"], 2 * HOUR);
 }
 

@@ -19,10 +19,10 @@ fn expiry(world: &World) -> String {
     shown["life"]["expiry"].as_str().unwrap().to_owned()
 }
 
-/// G12, G13: a life grows by grants of at most `max`, never beyond `max_total`, never shrinks, and
+/// G14, G15: a life grows by grants of at most `max`, never beyond `max_total`, never shrinks, and
 /// says old, new and what is left.
 #[test]
-fn g12_a_life_is_extended_within_its_limits() {
+fn g14_g15_a_life_is_extended_within_its_limits() {
     let world = made();
     let extend = |more: &[&str]| world.gov(&["extend", "dev", "--reason", "work"]).args(more).run();
     let first = expiry(&world);
@@ -51,7 +51,6 @@ fn g12_a_life_is_extended_within_its_limits() {
 
 /// G15: what has expired makes nothing, may be extended in its grace, and not after.
 #[test]
-#[cfg_attr(not(feature = "simulation"), ignore = "needs --features simulation")]
 fn g15_after_its_expiry_only_an_extension_within_the_grace_helps() {
     let world = made();
     let at = |arguments: &[&str], minutes: i64| world.gov(arguments).later(minutes * MINUTE).run();
@@ -67,11 +66,10 @@ fn g15_after_its_expiry_only_an_extension_within_the_grace_helps() {
     at(&["extend", "dev", "--by", "1h", "--reason", "gone"], 241).exits(1);
 }
 
-/// G16, first of "must show": after its expiry nothing is left, wherever the reaper runs, and the
-/// history tells the whole story.
+/// G12, G13, G16, first of "must show": after its expiry nothing is left, wherever the reaper
+/// runs, and the history tells the whole story.
 #[test]
-#[cfg_attr(not(feature = "simulation"), ignore = "needs --features simulation")]
-fn g16_what_has_expired_is_reaped_from_any_folder() {
+fn g12_g13_g16_what_has_expired_is_reaped_from_any_folder() {
     let world = made();
     world.ok(&["expire", "dev", "--reason", "the project is over"]).says("gov reap");
     world.gov(&["expire", "dev", "--reason", "again"]).run().exits(1).says("already");
@@ -107,7 +105,6 @@ fn g16_what_has_expired_is_reaped_from_any_folder() {
 
 /// Data that nobody consented to delete is held, listed and priced; the rest goes.
 #[test]
-#[cfg_attr(not(feature = "simulation"), ignore = "needs --features simulation")]
 fn g16_data_without_consent_is_held() {
     let world = World::of("kept");
     world.made("dev");
@@ -121,7 +118,6 @@ fn g16_data_without_consent_is_held() {
 }
 
 #[test]
-#[cfg_attr(not(feature = "simulation"), ignore = "needs --features simulation")]
 fn a_reviewed_reap_does_what_was_reviewed_and_nothing_else() {
     let world = made();
     world.made("qa");
@@ -141,7 +137,6 @@ fn a_reviewed_reap_does_what_was_reviewed_and_nothing_else() {
 
 /// A clock or a number that looks wrong stops the reaper before the first deletion.
 #[test]
-#[cfg_attr(not(feature = "simulation"), ignore = "needs --features simulation")]
 fn the_reaper_stops_before_the_first_deletion_where_something_looks_wrong() {
     let world = World::new();
     world.gov(&["reap"]).run().exits(1).says("There is no store");
@@ -217,7 +212,6 @@ fn g18_policy_reverts_accepts_or_only_tells() {
 
 /// Noise has an owner and an end.
 #[test]
-#[cfg_attr(not(feature = "simulation"), ignore = "needs --features simulation")]
 fn g17_noise_is_quiet_until_its_end() {
     let world = made();
     let mut rows = String::new();

@@ -21,9 +21,9 @@ fn has(bytes: &[u8], wanted: &str) -> bool {
     bytes.windows(wanted.len()).any(|window| window == wanted.as_bytes())
 }
 
-/// G4: neither an asker's secret nor a drawn one is in the store, in a plan, or in any output.
+/// Neither an asker's secret nor a drawn one is in the store, in a plan, or in any output.
 #[test]
-fn g4_secrets_are_nowhere() {
+fn secrets_are_nowhere() {
     let world = World::of("secrets");
     let token = format!("token={TOKEN}");
     let mut said: Vec<Out> = Vec::new();

@@ -18,7 +18,7 @@ fn told(world: &World) -> (String, String) {
 
 /// Must show 4: without its index, or with noise in its place, nothing is lost, and it is said so.
 #[test]
-fn k19_a_lost_or_broken_index_is_rebuilt_and_told() {
+fn a_lost_or_broken_index_is_rebuilt_and_told() {
     let noise: Vec<u8> =
         (0..50_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     for broken in [false, true] {
@@ -61,7 +61,7 @@ fn an_index_is_only_an_index() {
 
 /// Must show 4: what a crash left half written is cut, kept aside and told.
 #[test]
-fn k19_a_torn_tail_is_cut() {
+fn a_torn_tail_is_cut() {
     let world = made();
     let before = told(&world);
     let whole = world.journal_bytes();
@@ -108,7 +108,7 @@ fn refuses_everything(world: &World) {
 
 /// Must show 4: a damaged middle is an integrity error that keeps everything.
 #[test]
-fn k19_a_damaged_middle_keeps_everything() {
+fn a_damaged_middle_keeps_everything() {
     let world = made();
     let whole = world.journal_bytes();
     for at in [whole.len() / 4, whole.len() / 2, whole.len() * 3 / 4] {
@@ -130,7 +130,7 @@ fn k19_a_damaged_middle_keeps_everything() {
 
 /// Must show 4: a journal that is shorter than what the index knows has lost history.
 #[test]
-fn k19_a_journal_shorter_than_known_is_an_error() {
+fn a_journal_shorter_than_known_is_an_error() {
     let world = made();
     let early = world.journal_bytes();
     world.ok(&["apply", "dev", "-y", "-i", "greeting=y"]);

@@ -245,7 +245,7 @@ fn rows_of_place_and_size() -> Vec<Row> {
 /// Must show 5: beyond a limit it is exit 3 or 7, with the rule and the way out, in words and in
 /// JSON, and nothing is made.
 #[test]
-fn g2_g7_environments_beyond_a_limit_are_refused() {
+fn g2_g4_g7_environments_beyond_a_limit_are_refused() {
     let mut rows = rows_of_time();
     rows.extend(rows_of_money());
     rows.extend(rows_of_place_and_size());
@@ -296,7 +296,6 @@ fn g7_unpriced_passes_only_by_leave_of_the_trust_root() {
 
 /// What exists is not to be lost by accident: protected, data-bearing, frozen, expired.
 #[test]
-#[cfg_attr(not(feature = "simulation"), ignore = "needs --features simulation")]
 fn g2_what_exists_is_not_lost_by_accident() {
     let world = World::of("kept");
     let text = harness::read(&world.work().join("blueprint.toml"));
