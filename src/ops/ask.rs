@@ -193,16 +193,7 @@ pub fn settle(context: &Context, ask: &Ask, known: Option<&Snapshot>) -> Result<
         Err(other) => return Err(other),
     };
     let digest = Digest::of(Domain::Blueprint, source.text.as_bytes());
-    let mut stated = parsed.blueprint.limits.value.clone();
-    // A ceiling on grace bounds one; it grants none to a blueprint that states none.
-    stated.ttl.grace = stated.ttl.grace.or(Some(Duration::ZERO));
-    let limits = match stated.tighten(context.trust.bound(&digest)) {
-        Ok(limits) => limits,
-        Err(error) => {
-            problems.push(Diagnostic::error(Code::InvalidIdentity, error.to_string()));
-            stated
-        }
-    };
+    let limits = settle_limits(context, &parsed, &digest, &mut problems);
     let budget = settle_budget(
         context,
         ask,
@@ -236,6 +227,25 @@ pub fn settle(context: &Context, ask: &Ask, known: Option<&Snapshot>) -> Result<
         start: ask.start.or(recorded.and_then(|record| record.start)),
     };
     Ok(Settled { record, source: parsed, inputs })
+}
+
+/// What the blueprint states, within what the trust root bounds.
+fn settle_limits(
+    context: &Context,
+    parsed: &Parsed,
+    blueprint: &Digest,
+    problems: &mut Diagnostics,
+) -> Limits {
+    let mut stated = parsed.blueprint.limits.value.clone();
+    // A ceiling on grace bounds one; it grants none to a blueprint that states none.
+    stated.ttl.grace = stated.ttl.grace.or(Some(Duration::ZERO));
+    match stated.tighten(context.trust.bound(blueprint)) {
+        Ok(limits) => limits,
+        Err(error) => {
+            problems.push(Diagnostic::error(Code::InvalidIdentity, error.to_string()));
+            stated
+        }
+    }
 }
 
 fn settle_budget(

@@ -30,6 +30,9 @@ enum Half {
 /// One half of one change, before it has a number.
 type Node = (Index, Half);
 
+/// Pairs of a later and an earlier node.
+type Edges = Vec<(Node, Node)>;
+
 /// Which blocks were made from which, as the books say: what deletes must respect.
 pub type Recorded = BTreeMap<Address, BTreeSet<ResourceName>>;
 
@@ -149,7 +152,7 @@ impl<'a> Ordering<'a> {
     }
 
     /// Every pair (later, earlier): those that must hold, and those that are wished for.
-    fn edges(&self) -> (Vec<(Node, Node)>, Vec<(Node, Node)>) {
+    fn edges(&self) -> (Edges, Edges) {
         let mut edges = Vec::new();
         let mut wishes = Vec::new();
         let mut memo = BTreeMap::new();
@@ -202,13 +205,7 @@ impl<'a> Ordering<'a> {
     }
 
     /// What was made from this change's old object goes, or lets go of it, first.
-    fn delete_edges(
-        &self,
-        index: Index,
-        change: &Change,
-        edges: &mut Vec<(Node, Node)>,
-        wishes: &mut Vec<(Node, Node)>,
-    ) {
+    fn delete_edges(&self, index: Index, change: &Change, edges: &mut Edges, wishes: &mut Edges) {
         let Some(made_from) = self.recorded.get(&change.address) else { return };
         for earlier in made_from.iter().flat_map(|block| self.by_block.get(block)).flatten() {
             let Some(other) = self.changes.get(*earlier) else { continue };

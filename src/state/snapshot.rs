@@ -23,7 +23,6 @@ use crate::model::id::LeaseId;
 use crate::model::id::RunId;
 use crate::model::lifetime::Life;
 use crate::model::lifetime::Timestamp;
-use crate::model::plan::Action;
 use crate::model::plan::Plan;
 use crate::model::plan::PlanKind;
 use crate::model::plan::StepId;
@@ -327,7 +326,6 @@ impl Snapshot {
                 for record in &plan.gone {
                     self.remove(&record.address, None);
                 }
-                self.take_lifecycles(plan);
                 self.run = Some(OpenRun {
                     run: *run,
                     opened: recorded.leaf.time,
@@ -356,19 +354,6 @@ impl Snapshot {
                 Ok(())
             }
             _ => Ok(()),
-        }
-    }
-
-    /// What stays as it is has no step that could bring its blueprint's word on protection and
-    /// order into the books: the admitted plan itself does.
-    fn take_lifecycles(&mut self, plan: &Plan) {
-        let stays = plan.changes.iter().filter(|change| change.action == Action::NoOp);
-        for change in stays.filter(|change| change.deposed.is_none()) {
-            if let Some(record) = self.resources.get_mut(&change.address) {
-                record.prevent_destroy = change.prevent_destroy;
-                record.create_before_destroy = change.create_before_destroy;
-                record.dependencies.clone_from(&change.dependencies);
-            }
         }
     }
 

@@ -90,7 +90,7 @@ pub async fn apply(session: &Session<'_>, arguments: &ApplyArgs) -> Result<Answe
     Ok(told(session, &report?))
 }
 
-/// Says when the reaper last ran where that leaves something overdue: whoever applies can act on it.
+/// Says when the reaper last ran where that leaves something overdue.
 async fn overdue(session: &Session<'_>, opened: &Opened) {
     let Ok(ledger) = opened.context.ledger().await else { return };
     let now = session.now();

@@ -252,7 +252,7 @@ impl Words<'_> {
 #[cfg(test)]
 mod tests {
     use super::read_blueprint;
-    use crate::host::files;
+    use crate::cli::context::files;
 
     #[test]
     fn a_blueprint_is_known_by_its_plain_path() {

@@ -262,8 +262,8 @@ impl Planner {
                 && !provider.offer.config.block.attributes.is_empty()
             {
                 wrong.insert(format!(
-                    "[providers.{name}] is gone, and {} needs its configuration; keep it until that \
-                     is gone",
+                    "[providers.{name}] is gone, and {} needs its configuration; keep it until \
+                     that is gone",
                     record.address
                 ));
             }
