@@ -178,12 +178,7 @@ pub fn settle(context: &Context, ask: &Ask, known: Option<&Snapshot>) -> Result<
     };
     let identity = identity(ask, recorded);
     problems.extend(missing_words(&identity, &ask.name));
-    // G1: a blueprint that names no policy is not governed by anyone's choice.
-    if parsed.blueprint.governance.policies.is_empty() {
-        let detail = format!("the blueprint {} names no policy", parsed.blueprint.name);
-        let help = "name one: [governance] policies = [\"baseline\"]";
-        problems.push(Diagnostic::error(Code::MissingIdentity, detail).help(help));
-    }
+    problems.extend(missing_policy(&parsed));
     let (given, inputs) = match settle_inputs(context, ask, recorded, &parsed) {
         Ok(settled) => settled,
         Err(OpError::Diagnostics(wrong)) => {
@@ -332,6 +327,16 @@ fn missing_words(identity: &Identity, name: &str) -> Diagnostics {
         }
     }
     problems
+}
+
+/// G1: a blueprint that names no policy is not governed by anyone's choice.
+fn missing_policy(parsed: &Parsed) -> Diagnostics {
+    if !parsed.blueprint.governance.policies.is_empty() {
+        return Diagnostics::new();
+    }
+    let detail = format!("the blueprint {} names no policy", parsed.blueprint.name);
+    let help = "name one: [governance] policies = [\"baseline\"]";
+    Diagnostic::error(Code::MissingIdentity, detail).help(help).into()
 }
 
 type Inputs = (BTreeMap<String, crate::model::sealed::SealedValue>, BTreeMap<String, Value>);
