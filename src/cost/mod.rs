@@ -2,6 +2,9 @@
 //!
 //! A price comes from what a type declares of itself; whatever has none stays open at the top.
 
+pub mod decimal;
+pub mod expression;
+
 use std::collections::BTreeMap;
 
 use crate::model::address::Mode;
