@@ -2,6 +2,7 @@
 //!
 //! A price comes from what a type declares of itself; whatever has none stays open at the top.
 
+pub mod book;
 pub mod decimal;
 pub mod expression;
 
