@@ -5,6 +5,7 @@
 pub mod book;
 pub mod decimal;
 pub mod expression;
+pub mod mapping;
 
 use std::collections::BTreeMap;
 
