@@ -71,10 +71,11 @@ pub fn divide(dividend: Decimal, divisor: Decimal) -> Option<Decimal> {
     Some(quotient.round_dp_with_strategy(QUOTIENT_PLACES, rounding).normalize())
 }
 
-/// A quantity times a price, to sixteen places; nothing where it is too large.
+/// What a quantity costs at so much for `per` units, to sixteen places; nothing where it is too
+/// large. Multiplied first, so that a price per thousand stays exact.
 #[must_use]
-pub fn amount(quantity: Decimal, price: Decimal) -> Option<Decimal> {
-    let product = quantity.checked_mul(price)?;
+pub fn amount(quantity: Decimal, price: Decimal, per: Decimal) -> Option<Decimal> {
+    let product = quantity.checked_mul(price)?.checked_div(per)?;
     let rounding = RoundingStrategy::MidpointAwayFromZero;
     Some(product.round_dp_with_strategy(AMOUNT_PLACES, rounding).normalize())
 }

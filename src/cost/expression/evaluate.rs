@@ -26,6 +26,31 @@ impl Expression {
 }
 
 impl Template {
+    /// The text in a scope, where every piece of it has an answer.
+    ///
+    /// # Errors
+    /// The first answer that is open; an unset attribute is unknown here, for a text with a hole in
+    /// it would be another text.
+    pub fn fill<'a>(&'a self, scope: &dyn Scope<'a>) -> Result<String, Answer<'a>> {
+        let mut text = String::new();
+        for (before, expression) in self.pieces() {
+            text.push_str(before);
+            let Some(expression) = expression else { continue };
+            match expression.evaluate(scope) {
+                open if open.is_open() => return Err(open),
+                Answer::Null => {
+                    let names = expression.names().join(", ");
+                    return Err(Answer::unknown(format!("{names} is not set")));
+                }
+                Answer::Node(_) | Answer::Resource(_) => {
+                    return Err(Answer::unknown("a list or map is no text"));
+                }
+                piece => text.push_str(&piece.to_string()),
+            }
+        }
+        Ok(text)
+    }
+
     /// The text in a scope; `?` stands where there is no answer.
     pub fn evaluate<'a>(&'a self, scope: &dyn Scope<'a>) -> String {
         let mut text = String::new();
@@ -46,7 +71,13 @@ fn evaluate<'a>(node: &'a Node, scope: &dyn Scope<'a>) -> Answer<'a> {
         Node::Number(number) => Answer::Number(*number),
         Node::Text(text) => Answer::text(text.as_str()),
         Node::Name(name) => scope.name(name),
-        Node::Usage(path) => scope.usage(path),
+        Node::Usage(path) => {
+            let stated = scope.usage(path);
+            if !stated.is_open() && scope.is_claim(path) {
+                scope.rest_on_claim(path);
+            }
+            stated
+        }
         Node::Member(inner, name) => member(evaluate(inner, scope), name, scope),
         Node::Index(inner, index) => {
             let index = evaluate(index, scope);
@@ -76,19 +107,36 @@ fn evaluate<'a>(node: &'a Node, scope: &dyn Scope<'a>) -> Answer<'a> {
 
 /// The left, unless nobody stated it. What is unknown was stated and is waited for.
 fn fallback<'a>(left: &'a Node, right: &'a Node, scope: &dyn Scope<'a>) -> Answer<'a> {
+    if let Node::Usage(path) = left
+        && scope.is_claim(path)
+    {
+        return raised(scope.usage(path), path, right, scope);
+    }
     let stated = evaluate(left, scope);
     if matches!(stated, Answer::Null | Answer::Unset(_)) {
         return evaluate(right, scope);
     }
-    // A claim raises what would be assumed, and never lowers it.
-    if matches!(left, Node::Usage(_))
-        && scope.claims()
-        && let Some(claim) = stated.as_number()
-        && let Some(assumption) = evaluate(right, scope).as_number()
-    {
-        return Answer::Number(claim.max(assumption));
-    }
     stated
+}
+
+/// A claim raises what would be assumed, and never lowers it. Where the two are no numbers to
+/// compare, the claim stands, and it is said that the answer rests on it.
+fn raised<'a>(
+    claim: Answer<'a>,
+    path: &[String],
+    assumption: &'a Node,
+    scope: &dyn Scope<'a>,
+) -> Answer<'a> {
+    if matches!(claim, Answer::Null | Answer::Unset(_)) {
+        return evaluate(assumption, scope);
+    }
+    let assumed = evaluate(assumption, scope);
+    match (claim.as_number(), assumed.as_number()) {
+        (Some(claim), Some(assumed)) => return Answer::Number(claim.max(assumed)),
+        _ if function::same(&claim, &assumed) => {}
+        _ => scope.rest_on_claim(path),
+    }
+    claim
 }
 
 fn binary<'a>(

@@ -197,8 +197,11 @@ pub trait Scope<'a> {
     /// Says that a default stood in for something nobody stated.
     fn assume(&self, value: &Answer<'a>);
 
-    /// Whether what is stated of usage is only a claim.
-    fn claims(&self) -> bool;
+    /// Whether what is stated of a usage is only a claim.
+    fn is_claim(&self, path: &[String]) -> bool;
+
+    /// Says that the answer rests on a claim which no assumption bounds.
+    fn rest_on_claim(&self, path: &[String]);
 }
 
 /// The operators of a text, by the longest first.

@@ -38,8 +38,12 @@ impl<'a> Scope<'a> for &'a Fixture {
         self.assumed.borrow_mut().push(value.to_string());
     }
 
-    fn claims(&self) -> bool {
+    fn is_claim(&self, _: &[String]) -> bool {
         self.claims
+    }
+
+    fn rest_on_claim(&self, path: &[String]) {
+        self.assumed.borrow_mut().push(format!("claim {}", path.join(".")));
     }
 }
 
@@ -130,6 +134,9 @@ fn a_claim_raises_an_assumption_and_never_lowers_it() {
     };
     assert_eq!(answer("usage.requests ?? 25"), "25");
     assert_eq!(answer("usage.requests ?? 5"), "10");
+    assert!(claimed.assumed.borrow().is_empty());
+    assert_eq!(answer("usage.requests * 2"), "20");
+    assert_eq!(*claimed.assumed.borrow(), ["claim requests"]);
 }
 
 #[test]

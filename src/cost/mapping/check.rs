@@ -16,7 +16,7 @@ use crate::diagnostic::Source;
 use crate::diagnostic::Span;
 
 /// Names that mean something by themselves, so that no definition may take them.
-const RESERVED: [&str; 6] = ["each", "each_key", "region", "usage", "hours", "kind"];
+const RESERVED: [&str; 6] = ["each", "each_key", "region", "usage", "hours", "resource_type"];
 
 /// Checks every resource of a mapping.
 pub fn names(mapping: &Mapping, source: &Source, diagnostics: &mut Diagnostics) {
