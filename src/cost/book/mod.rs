@@ -216,7 +216,7 @@ pub struct Price<'b> {
     pub src: &'b str,
     /// When the source was true.
     pub as_of: Date,
-    /// Whether every tier is declared free.
+    /// Whether every tier is declared free; what was paid up front is not.
     pub is_free: bool,
 }
 
@@ -309,7 +309,7 @@ impl Book {
             layer: &self.provenance.id,
             src: &first.src,
             as_of: self.provenance.as_of(first.source()),
-            is_free: rows.iter().all(|row| row.price.is_zero()),
+            is_free: rows.iter().all(|row| row.zero == Some(ZeroReason::Free)),
         })
     }
 }

@@ -406,7 +406,7 @@ fn required<'v>(expression: &'v Expression, view: &View<'v, '_>) -> Result<Decim
 /// A bound, or none: then nothing bounds it.
 fn optional<'v>(expression: &'v Expression, view: &View<'v, '_>) -> Result<Option<Decimal>, Open> {
     match expression.evaluate(view) {
-        Answer::Null => Ok(None),
+        Answer::Null | Answer::Unset(_) => Ok(None),
         answer => number(&answer).map(Some),
     }
 }

@@ -74,38 +74,48 @@ fn stage<'b>(line: &Line, pricing: &'b Pricing<'_>) -> Stage<'b> {
         Ok(key) => key,
         Err(open) => return Stage::Open(open.clone(), None),
     };
-    let open = |status, note| Open { status, note };
-    let price = match pricing.books.find(key, pricing.day) {
+    let open = |status, note| Stage::Open(Open { status, note }, None);
+    let found = pricing.books.find(key, pricing.day);
+    // Without a quantity no price would help; where there is one it is shown beside.
+    if let Err(unknown) = &line.amounts {
+        let price = match found {
+            Found::Price(price) => converted(price, pricing),
+            _ => None,
+        };
+        return match price {
+            Some(price) if price.is_free => free(&price),
+            price => Stage::Open(unknown.clone(), price),
+        };
+    }
+    let price = match found {
         Found::Missing => {
-            let note = format!("no book has {key}");
-            return Stage::Open(open(PriceStatus::PriceMissing, note), None);
+            return open(PriceStatus::PriceMissing, format!("no book has {key}"));
         }
-        Found::Ambiguous(note) => {
-            return Stage::Open(open(PriceStatus::PriceAmbiguous, note), None);
-        }
+        Found::Ambiguous(note) => return open(PriceStatus::PriceAmbiguous, note),
         Found::Price(price) => price,
     };
     if price.unit != line.unit {
         let note = format!("{} has it per {}, not per {}", price.layer, price.unit, line.unit);
-        return Stage::Open(open(PriceStatus::PriceAmbiguous, note), None);
+        return open(PriceStatus::PriceAmbiguous, note);
     }
     let Some(price) = converted(price, pricing) else {
         let note = format!("no book says what the price is in {}", pricing.currency);
-        return Stage::Open(open(PriceStatus::CurrencyUnconvertible, note), None);
+        return open(PriceStatus::CurrencyUnconvertible, note);
     };
     if price.is_free {
-        return Stage::Free(format!("{} declares it free ({})", price.layer, price.src));
-    }
-    if let Err(open) = &line.amounts {
-        return Stage::Open(open.clone(), Some(price));
+        return free(&price);
     }
     if let Some(days) = pricing.stale_after_days
         && pricing.day.since(price.as_of).is_ok_and(|age| age.get_days() > days)
     {
         let note = format!("{} has it as of {}", price.layer, price.as_of);
-        return Stage::Open(open(PriceStatus::PriceStale, note), Some(price));
+        return Stage::Open(Open { status: PriceStatus::PriceStale, note }, Some(price));
     }
     Stage::Priced(price)
+}
+
+fn free<'b>(price: &Price<'_>) -> Stage<'b> {
+    Stage::Free(format!("{} declares it free ({})", price.layer, price.src))
 }
 
 fn converted<'b>(mut price: Price<'b>, pricing: &Pricing<'_>) -> Option<Price<'b>> {
