@@ -9,6 +9,7 @@
 //! | [`book`] | dated prices with provenance, in layers |
 //! | [`mapping`] | how a type is priced, as data |
 //! | [`expression`] | the language of mappings |
+//! | [`shipped`] | the mappings and the small book that come with gov |
 //! | [`usage`] | what will be used, as somebody states it |
 //! | [`estimate`](mod@estimate) | resources to parts and costs |
 //!
@@ -19,6 +20,7 @@ pub mod decimal;
 pub mod estimate;
 pub mod expression;
 pub mod mapping;
+pub mod shipped;
 pub mod usage;
 
 use std::collections::BTreeMap;
