@@ -10,6 +10,7 @@
 //! | [`mapping`] | how a type is priced, as data |
 //! | [`expression`] | the language of mappings |
 //! | [`shipped`] | the mappings and the small book that come with gov |
+//! | [`terraform_plan`] | the plan of another tool, priced |
 //! | [`usage`] | what will be used, as somebody states it |
 //! | [`estimate`](mod@estimate) | resources to parts and costs |
 //!
@@ -21,6 +22,7 @@ pub mod estimate;
 pub mod expression;
 pub mod mapping;
 pub mod shipped;
+pub mod terraform_plan;
 pub mod usage;
 
 use std::collections::BTreeMap;

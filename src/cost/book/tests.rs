@@ -1,3 +1,5 @@
+//! Books as they are read, refused, layered and looked up.
+
 use std::sync::Arc;
 
 use super::Book;

@@ -1,3 +1,5 @@
+//! Costs of small made-up types, and the properties that hold for any of them.
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! What expressions answer, what they refuse, and what they report on the way.
+
 use std::cell::RefCell;
 
 use rust_decimal::Decimal;

@@ -1,3 +1,5 @@
+//! A mapping read whole, and every way in which one is refused.
+
 use std::collections::BTreeMap;
 
 use super::Mapping;
