@@ -9,6 +9,7 @@
 //! | [`book`] | dated prices with provenance, in layers |
 //! | [`mapping`] | how a type is priced, as data |
 //! | [`expression`] | the language of mappings |
+//! | [`import`] | from providers' lists to books |
 //! | [`shipped`] | the mappings and the small book that come with gov |
 //! | [`terraform_plan`] | the plan of another tool, priced |
 //! | [`usage`] | what will be used, as somebody states it |
@@ -20,6 +21,7 @@ pub mod book;
 pub mod decimal;
 pub mod estimate;
 pub mod expression;
+pub mod import;
 pub mod mapping;
 pub mod shipped;
 pub mod terraform_plan;
@@ -69,9 +71,7 @@ pub fn quote(plan: &Plan, life: Duration, pricing: &Pricing<'_>) -> Result<Quote
     let before: Vec<Resource<'_>> = before.map(before_of).collect();
     let after = managed().filter(|change| exists_after(change));
     let after: Vec<Resource<'_>> = after.map(after_of).collect();
-    let price = |resources| {
-        estimate::price_all(&World::new(resources, pricing.mappings), pricing)
-    };
+    let price = |resources| estimate::price_all(&World::new(resources, pricing.mappings), pricing);
     assemble(plan, life, &price(before)?, &price(after)?)
 }
 
@@ -101,8 +101,7 @@ fn resource<'p>(
     value: &'p SealedValue,
     written: Option<&'p SealedValue>,
 ) -> Resource<'p> {
-    let origins: BTreeSet<String> =
-        change.dependencies.iter().map(ToString::to_string).collect();
+    let origins: BTreeSet<String> = change.dependencies.iter().map(ToString::to_string).collect();
     Resource {
         address: label(change),
         kind: change.address.resource.kind.clone(),

@@ -185,10 +185,7 @@ struct Written {
 ///
 /// # Errors
 /// [`PlanError`].
-pub fn estimate_terraform_plan(
-    json: &[u8],
-    pricing: &Pricing<'_>,
-) -> Result<PlanCost, PlanError> {
+pub fn estimate_terraform_plan(json: &[u8], pricing: &Pricing<'_>) -> Result<PlanCost, PlanError> {
     if json.len() > PLAN_BYTES_MAX {
         return Err(PlanError::Syntax(format!("longer than {PLAN_BYTES_MAX} bytes")));
     }
@@ -295,7 +292,11 @@ fn module_names(address: &str) -> Vec<String> {
             _ => {}
         }
     }
-    plain.split('.').filter(|piece| *piece != "module" && !piece.is_empty()).map(str::to_owned).collect()
+    plain
+        .split('.')
+        .filter(|piece| *piece != "module" && !piece.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn written(module: &Module, path: &str, depth: usize, blocks: &mut BTreeMap<String, Written>) {
@@ -439,9 +440,8 @@ fn region(values: &SealedValue, block: Option<&Written>, plan: &Plan) -> Region 
         }
     }
     let of_arn = text("arn").and_then(|arn| arn.split(':').nth(3)).filter(|r| !r.is_empty());
-    let of_zone = text("availability_zone").map(|zone| {
-        zone.strip_suffix(|c: char| c.is_ascii_lowercase()).unwrap_or(zone)
-    });
+    let of_zone = text("availability_zone")
+        .map(|zone| zone.strip_suffix(|c: char| c.is_ascii_lowercase()).unwrap_or(zone));
     match of_arn.or(of_zone) {
         Some(region) => Region::Known(region.to_owned()),
         None => Region::Unknown,

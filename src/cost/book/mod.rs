@@ -23,6 +23,7 @@ use crate::model::money::Currency;
 pub use provenance::Provenance;
 pub use provenance::SourceNote;
 pub use table::COLUMNS;
+pub use table::row_of;
 pub use table::write;
 
 /// What a tier counts: the quantity of one resource, of the whole environment, or of the account.
@@ -369,9 +370,7 @@ fn check_key(rows: &[Row]) -> Result<(), BookError> {
     }
     for (place, (a, _)) in spans.iter().enumerate() {
         for (b, _) in spans.iter().skip(place + 1) {
-            let apart = |x: Option<Date>, y: Option<Date>| {
-                matches!((x, y), (Some(to), Some(from)) if to <= from)
-            };
+            let apart = |x: Option<Date>, y: Option<Date>| matches!((x, y), (Some(to), Some(from)) if to <= from);
             if !apart(a.to, b.from) && !apart(b.to, a.from) {
                 return wrong(a, format!("two prices for one day, {} and {}", a.price, b.price));
             }

@@ -76,9 +76,10 @@ impl Provenance {
         }
         let mut sources = BTreeMap::new();
         for (name, source) in raw.sources {
-            let as_of = source.as_of.parse().map_err(|_| {
-                wrong(format!("source {name}: `{}` is not a day", source.as_of))
-            })?;
+            let as_of = source
+                .as_of
+                .parse()
+                .map_err(|_| wrong(format!("source {name}: `{}` is not a day", source.as_of)))?;
             let note = SourceNote {
                 origin: source.origin,
                 as_of,

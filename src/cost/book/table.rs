@@ -12,7 +12,16 @@ use crate::cost::decimal;
 
 /// The header.
 pub const COLUMNS: [&str; 11] = [
-    "key", "unit", "per", "tier_start", "tier_scope", "price", "currency", "from", "to", "zero",
+    "key",
+    "unit",
+    "per",
+    "tier_start",
+    "tier_scope",
+    "price",
+    "currency",
+    "from",
+    "to",
+    "zero",
     "src",
 ];
 
@@ -42,12 +51,16 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Row>, BookError> {
         if rows.len() >= ROWS_MAX {
             return Err(wrong(format!("more than {ROWS_MAX} prices")));
         }
-        rows.push(row(&record).map_err(wrong)?);
+        rows.push(row_of(&record).map_err(wrong)?);
     }
     Ok(rows)
 }
 
-fn row(record: &csv::StringRecord) -> Result<Row, String> {
+/// A row from the fields of a record, in the order of [`COLUMNS`].
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn row_of(record: &csv::StringRecord) -> Result<Row, String> {
     if let Some(long) = record.iter().find(|field| field.len() > FIELD_BYTES_MAX) {
         return Err(format!("a field of {} bytes", long.len()));
     }

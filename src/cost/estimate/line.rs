@@ -59,10 +59,9 @@ pub struct Open {
 impl Open {
     fn of(answer: &Answer<'_>) -> Self {
         match answer {
-            Answer::Unset(key) => Self {
-                status: PriceStatus::UsageUnset,
-                note: format!("state usage `{key}`"),
-            },
+            Answer::Unset(key) => {
+                Self { status: PriceStatus::UsageUnset, note: format!("state usage `{key}`") }
+            }
             Answer::Unknown(why) => {
                 Self { status: PriceStatus::AttributeUnknown, note: why.to_string() }
             }

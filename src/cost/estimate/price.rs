@@ -215,11 +215,7 @@ fn together(
 
 /// Where a stretch of this length costs the least or the most: at an edge of some tier, for between
 /// two edges its cost changes steadily.
-fn place_of(
-    price: &Price<'_>,
-    length: Decimal,
-    better: fn(Decimal, Decimal) -> bool,
-) -> Decimal {
+fn place_of(price: &Price<'_>, length: Decimal, better: fn(Decimal, Decimal) -> bool) -> Decimal {
     let mut best: Option<(Decimal, Decimal)> = None;
     for tier in &price.tiers {
         for from in [tier.start, tier.start.saturating_sub(length).max(Decimal::ZERO)] {
@@ -309,13 +305,7 @@ fn unpriced(part: &mut Part, open: Open) {
     part.notes.push(open.note);
 }
 
-fn bounded(
-    part: &mut Part,
-    line: &Line,
-    costs: Costs,
-    slices: Vec<Slice>,
-    pricing: &Pricing<'_>,
-) {
+fn bounded(part: &mut Part, line: &Line, costs: Costs, slices: Vec<Slice>, pricing: &Pricing<'_>) {
     let money = |amount: Decimal| Money::new(amount, pricing.currency);
     part.expected = Some(money(costs.expected));
     if !slices.is_empty() {

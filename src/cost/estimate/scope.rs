@@ -118,11 +118,8 @@ impl<'v> Scope<'v> for View<'v, '_> {
 
     fn member(&self, place: usize, name: &str) -> Answer<'v> {
         let kind = self.world.get(place).map_or("", |other| other.kind.as_str());
-        let reference = self
-            .pricing
-            .mappings
-            .of(kind)
-            .and_then(|(_, resource)| resource.references.get(name));
+        let reference =
+            self.pricing.mappings.of(kind).and_then(|(_, resource)| resource.references.get(name));
         match reference {
             Some(reference) => self.world.refer(place, reference),
             None => self.attribute(place, name),

@@ -219,9 +219,8 @@ fn g4_what_cannot_be_priced_is_named_and_never_zero() {
 fn what_scales_counts_at_its_most_and_is_open_without_one() {
     let machine = resource("machine.m", json!({ "id": "m", "size": "small", "off": true }));
     let group = |values: Json| resource("group.g", values);
-    let price = |values: Json| {
-        summary(&fixture().price(vec![machine.clone(), group(values)])["group.g"])
-    };
+    let price =
+        |values: Json| summary(&fixture().price(vec![machine.clone(), group(values)])["group.g"]);
     assert_eq!(
         price(json!({ "machine": "m", "min": 1, "max": 4, "wanted": 2 })),
         "73.00 USD to 292.00 USD [run range 73.00 USD to 292.00 USD]"

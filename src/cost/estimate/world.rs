@@ -39,10 +39,7 @@ pub struct Resource<'a> {
 /// The attributes as they will be: what is unknown and was not written is left to the provider, and
 /// so reads as not set. What is unknown because it was written so stays unknown.
 #[must_use]
-pub fn settled<'a>(
-    values: &'a SealedValue,
-    written: Option<&SealedValue>,
-) -> Cow<'a, SealedValue> {
+pub fn settled<'a>(values: &'a SealedValue, written: Option<&SealedValue>) -> Cow<'a, SealedValue> {
     match written {
         Some(written) if !values.is_wholly_known() => Cow::Owned(settle(values, Some(written))),
         _ => Cow::Borrowed(values),
@@ -178,11 +175,8 @@ impl<'a> World<'a> {
     /// Everyone of a type, by whom their attribute names.
     fn referrers(&self, kind: &str, reference: &Reference, from: usize) -> BTreeMap<usize, usize> {
         let Some(named) = self.get(from) else { return BTreeMap::new() };
-        let forward = Reference {
-            kinds: vec![named.kind.clone()],
-            is_reverse: false,
-            ..reference.clone()
-        };
+        let forward =
+            Reference { kinds: vec![named.kind.clone()], is_reverse: false, ..reference.clone() };
         let mut index = BTreeMap::new();
         for other in self.by_kind.get(kind).into_iter().flatten() {
             if let Answer::Resource(target) = self.forward(*other, &forward) {

@@ -92,5 +92,8 @@ fn of(component: &Component) -> impl Iterator<Item = &Expression> {
         .chain(&component.region)
         .chain(&component.free);
     let alone = component.when.iter().chain(&component.each);
-    templates.flat_map(|template| template.expressions()).chain(range(&component.quantity)).chain(alone)
+    templates
+        .flat_map(|template| template.expressions())
+        .chain(range(&component.quantity))
+        .chain(alone)
 }

@@ -4,10 +4,15 @@
 //! mapping assumes and never lower it, and what rests on it alone stays open at the top.
 //! INVARIANT (authority is not in the working folder).
 
+mod file;
+
 use std::collections::BTreeMap;
 
 use crate::model::number::Number;
 use crate::model::sealed::SealedValue;
+
+pub use file::read;
+pub use file::read_infracost;
 
 /// Levels of nesting in usage: `standard.storage_gb` has two.
 pub const DEPTH_MAX: usize = 8;
@@ -136,7 +141,8 @@ mod tests {
         assert!(matches("module.m[*].a.b[*].c", "module.m[\"x\"].a.b[1].c"));
         assert!(!matches("a.b[*]", "a.b"));
         assert!(!matches("a.b[*]", "a.b[0].c"));
-        let stated = |n: i64| Stated { expected: tree(&serde_json::json!({ "n": n })), bounds: None };
+        let stated =
+            |n: i64| Stated { expected: tree(&serde_json::json!({ "n": n })), bounds: None };
         let mut usage = Usage::default();
         usage.kinds.insert("a".to_owned(), stated(1));
         usage.state("a.b[*]", stated(2));
