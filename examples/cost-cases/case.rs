@@ -64,10 +64,29 @@ impl Case {
         usage
     }
 
+    /// What only the usage file knows of: traffic that belongs to no resource.
+    fn used_only(&self) -> Vec<Resource<'static>> {
+        let stated = members(self.usage.get("resource_usage"));
+        let unknown = stated.filter(|(address, _)| {
+            address.starts_with("aws_data_transfer.") && !self.resources.contains_key(address)
+        });
+        let resource = |(address, stated): (String, Stated)| {
+            let region = stated.expected.get("region").and_then(SealedValue::as_str);
+            Resource {
+                kind: address.split('.').next().unwrap_or_default().to_owned(),
+                region: region.map_or(Region::Unknown, |region| Region::Known(region.to_owned())),
+                values: Cow::Owned(SealedValue::Map(BTreeMap::new())),
+                made_from: BTreeMap::new(),
+                address,
+            }
+        };
+        unknown.map(resource).collect()
+    }
+
     /// The resources: as declared, and one for each instance that the peer prints.
     pub fn resources(&self, printed: &BTreeSet<&str>) -> Vec<Resource<'static>> {
         let known: BTreeSet<&str> = self.resources.keys().map(String::as_str).collect();
-        let mut all = Vec::new();
+        let mut all = self.used_only();
         for (address, declared) in &self.resources {
             let instances: Vec<&str> = printed
                 .iter()

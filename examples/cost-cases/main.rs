@@ -4,7 +4,7 @@
 //! them. The prices are the peer's own, put into a book under the keys that the mapping makes, so
 //! what is judged is structure, quantity and telling prices apart, never somebody's price list:
 //!
-//! * a row is *found* where a part of the same resource has its quantity in a unit of the same kind;
+//! * a row is *found* where a part of the same resource has its quantity in a like unit;
 //! * it is *reached* where the part, priced by the supplied book, also has its cost. One key with
 //!   two prices reaches neither;
 //! * a row without usage or price is reached where its part is open at the top, and is a lie where

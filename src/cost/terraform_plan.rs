@@ -1,8 +1,9 @@
 //! Prices any Terraform plan: the JSON of `terraform show -json`, without gov managing any of it.
 //!
 //! What a plan knows only after apply stays unknown unless the configuration left it to the
-//! provider, in which case the mapping's own defaults hold. A region that the plan does not state is
-//! unknown, never some default. Deliberately no provider is asked and no file but the plan is read.
+//! provider, in which case the mapping's own defaults hold. A region that the plan does not state
+//! is unknown, never some default. Deliberately no provider is asked and no file but the plan is
+//! read.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -519,7 +520,7 @@ mod tests {
             "variables": { "region": { "value": "eu-west-1" } },
             "resource_changes": [volume, snapshot, machine, data],
             "configuration": {
-                "provider_config": { "aws": { "name": "aws", "expressions": { "region": region } } },
+                "provider_config": { "aws": { "expressions": { "region": region } } },
                 "root_module": {
                     "resources": [{ "type": "aws_instance", "name": "i", "mode": "managed",
                         "provider_config_key": "aws", "expressions":

@@ -1,10 +1,11 @@
 //! Price books: dated unit prices with provenance, and the way from a key to a price.
 //!
 //! A [`Book`] is what one folder holds: `book.toml` says where its figures come from, `prices.csv`
-//! lists them, sorted. [`Books`] are several of them in layers, the first that knows a key wins, and
-//! every price found says which layer it came from. A zero that nobody declared, two prices for one
-//! key and day, and a gap between tiers are errors when a book is read, never choices made later.
-//! It deliberately knows nothing of resources; that is the mapping's. Start with [`Book::read`].
+//! lists them, sorted. [`Books`] are several of them in layers, the first that knows a key wins,
+//! and every price found says which layer it came from. A zero that nobody declared, two prices
+//! for one key and day, and a gap between tiers are errors when a book is read, never choices made
+//! later. It deliberately knows nothing of resources; that is the mapping's. Start with
+//! [`Book::read`].
 
 mod provenance;
 mod table;
@@ -370,8 +371,10 @@ fn check_key(rows: &[Row]) -> Result<(), BookError> {
     }
     for (place, (a, _)) in spans.iter().enumerate() {
         for (b, _) in spans.iter().skip(place + 1) {
-            let apart = |x: Option<Date>, y: Option<Date>| matches!((x, y), (Some(to), Some(from)) if to <= from);
-            if !apart(a.to, b.from) && !apart(b.to, a.from) {
+            let ends = |to: Option<Date>, from: Option<Date>| {
+                to.zip(from).is_some_and(|(to, from)| to <= from)
+            };
+            if !ends(a.to, b.from) && !ends(b.to, a.from) {
                 return wrong(a, format!("two prices for one day, {} and {}", a.price, b.price));
             }
         }

@@ -1,4 +1,5 @@
-//! `prices.csv`: sorted, one price a line, numbers as plain decimals, so that two books compare with
+//! `prices.csv`: sorted, one price a line, numbers as plain decimals, so that two books compare
+//! with
 //! `diff` and the same rows give the same bytes.
 
 use jiff::civil::Date;

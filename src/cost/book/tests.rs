@@ -31,7 +31,8 @@ fn wrong(rows: &str) -> String {
 
 #[test]
 fn rows_are_sorted_and_written_as_read() {
-    let text = "b?x=1,hour,,,,0.10,USD,,,,list\n\"a?x=1,2\",GB,1000,0,account,1e-3,USD,2026-01-01,,,list#7\n";
+    let text = "b?x=1,hour,,,,0.10,USD,,,,list\n\
+                \"a?x=1,2\",GB,1000,0,account,1e-3,USD,2026-01-01,,,list#7\n";
     let book = read(text).unwrap();
     let written = String::from_utf8(write(book.rows())).unwrap();
     let lines: Vec<&str> = written.lines().skip(1).collect();

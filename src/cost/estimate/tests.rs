@@ -306,8 +306,8 @@ proptest! {
     /// Exact, ordered and order-free: the sum of the parts is the cost, the lower end is never
     /// above the upper, and the order in which resources are given changes nothing.
     #[test]
-    fn k12_costs_are_exact_and_free_of_order(all in machines(), gb in 0_i64..40, extra in 0_i64..9) {
-        let fixture = fixture().uses([gb, gb + extra, gb + 3 * extra], false);
+    fn k12_costs_are_exact_and_free_of_order(all in machines(), gb in 0_i64..40, more in 0_i64..9) {
+        let fixture = fixture().uses([gb, gb + more, gb + 3 * more], false);
         let priced = fixture.price(all.clone());
         for one in priced.values() {
             let base = if one.parts.is_empty() { one.cost.clone() } else { Cost::nothing() };

@@ -1,8 +1,8 @@
 //! The language of mappings: what a component's key and quantity are, as text.
 //!
 //! It is total. There is no recursion, no loop, no assignment and no access to anything but the
-//! names it is given, so every evaluation ends within the size of its text, and none fails: what has
-//! no answer is [`Answer::Unknown`] with the reason, what nobody has stated of usage is
+//! names it is given, so every evaluation ends within the size of its text, and none fails: what
+//! has no answer is [`Answer::Unknown`] with the reason, what nobody has stated of usage is
 //! [`Answer::Unset`]. Both win over every operation, so that nothing unknown becomes a number.
 //!
 //! ```text

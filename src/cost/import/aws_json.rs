@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::BufRead;
+use std::marker::PhantomData;
 
 use serde::de::DeserializeSeed;
 use serde::de::Deserializer;
@@ -17,6 +18,7 @@ use super::ImportError;
 use super::Imported;
 use super::OfferRow;
 use super::Offers;
+use super::offer::Matched;
 use super::offer::attribute_name;
 use super::offer::meter;
 
@@ -41,8 +43,11 @@ pub fn import(input: impl BufRead, offers: &Offers<'_>) -> Result<Imported, Impo
     collector.finish()
 }
 
-/// A product without its price.
-type Products = BTreeMap<String, OfferRow>;
+/// A product without its price, and the rule that takes it.
+type Products<'m> = BTreeMap<String, (OfferRow, Matched<'m>)>;
+
+/// The attributes that units are made from; of the others nothing is needed once the key is there.
+const KEPT: [&str; 2] = ["meter", "productfamily"];
 
 struct File<'f, 'm> {
     offers: &'f Offers<'m>,
@@ -57,7 +62,7 @@ impl<'de> DeserializeSeed<'de> for File<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for File<'_, '_> {
+impl<'de, 'm> Visitor<'de> for File<'_, 'm> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,16 +77,20 @@ impl<'de> Visitor<'de> for File<'_, '_> {
             match name.as_str() {
                 "offerCode" => service = map.next_value()?,
                 "products" => {
-                    let seed = Members(|sku: String, product: Product, kept: &mut Products| {
+                    let keep = |sku: String, product: Product, kept: &mut Products<'m>| {
                         if kept.len() >= PRODUCTS_MAX {
                             return Err(format!("more than {PRODUCTS_MAX} products"));
                         }
-                        if self.offers.reads(&product.service(&service)) {
-                            kept.insert(sku, product.row(&service));
+                        if self.offers.reads(product.service(&service)) {
+                            let mut row = product.row(&service);
+                            if let Some(matched) = self.offers.find(&row) {
+                                row.attributes.retain(|name, _| KEPT.contains(&name.as_str()));
+                                kept.insert(sku, (row, matched));
+                            }
                         }
                         Ok(())
-                    });
-                    products = Some(map.next_value_seed(seed)?);
+                    };
+                    products = Some(map.next_value_seed(Members(keep, PhantomData))?);
                 }
                 "terms" => {
                     let Some(products) = &products else {
@@ -110,12 +119,12 @@ struct Product {
 }
 
 impl Product {
-    fn service(&self, offer_code: &str) -> String {
-        self.attributes.get("servicecode").cloned().unwrap_or_else(|| offer_code.to_owned())
+    fn service<'p>(&'p self, offer_code: &'p str) -> &'p str {
+        self.attributes.get("servicecode").map_or(offer_code, String::as_str)
     }
 
     fn row(self, offer_code: &str) -> OfferRow {
-        let service = self.service(offer_code);
+        let service = self.service(offer_code).to_owned();
         let mut attributes: BTreeMap<String, String> =
             self.attributes.into_iter().map(|(name, v)| (attribute_name(&name), v)).collect();
         let meter = meter(attributes.get("usagetype").map_or("", String::as_str)).to_owned();
@@ -127,30 +136,30 @@ impl Product {
 }
 
 /// The members of a map, each handed on as it is read.
-struct Members<F>(F);
+struct Members<'m, F>(F, PhantomData<&'m ()>);
 
-impl<'de, F> DeserializeSeed<'de> for Members<F>
+impl<'de, 'm, F> DeserializeSeed<'de> for Members<'m, F>
 where
-    F: FnMut(String, Product, &mut Products) -> Result<(), String>,
+    F: FnMut(String, Product, &mut Products<'m>) -> Result<(), String>,
 {
-    type Value = Products;
+    type Value = Products<'m>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Products, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Products<'m>, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de, F> Visitor<'de> for Members<F>
+impl<'de, 'm, F> Visitor<'de> for Members<'m, F>
 where
-    F: FnMut(String, Product, &mut Products) -> Result<(), String>,
+    F: FnMut(String, Product, &mut Products<'m>) -> Result<(), String>,
 {
-    type Value = Products;
+    type Value = Products<'m>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("products by their number")
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Products, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Products<'m>, A::Error> {
         let mut kept = Products::new();
         while let Some((sku, product)) = map.next_entry::<String, Product>()? {
             (self.0)(sku, product, &mut kept).map_err(A::Error::custom)?;
@@ -160,7 +169,7 @@ where
 }
 
 struct Terms<'f, 'm> {
-    products: &'f Products,
+    products: &'f Products<'m>,
     offers: &'f Offers<'m>,
     collector: &'f mut Collector,
 }
@@ -195,7 +204,7 @@ impl<'de> Visitor<'de> for Terms<'_, '_> {
 }
 
 struct OnDemand<'f, 'm> {
-    products: &'f Products,
+    products: &'f Products<'m>,
     offers: &'f Offers<'m>,
     collector: &'f mut Collector,
 }
@@ -235,7 +244,7 @@ impl<'de> Visitor<'de> for OnDemand<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(sku) = map.next_key::<String>()? {
-            let Some(product) = self.products.get(&sku) else {
+            let Some((product, matched)) = self.products.get(&sku) else {
                 map.next_value::<IgnoredAny>()?;
                 self.collector.skip();
                 continue;
@@ -251,7 +260,7 @@ impl<'de> Visitor<'de> for OnDemand<'_, '_> {
                             currency,
                             ..product.clone()
                         };
-                        self.offers.take(&row, self.collector);
+                        self.offers.price(&row, matched, self.collector);
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! Bills in the FOCUS form: what somebody really pays for a unit, from their own export.
 //!
-//! The contracted price counts, where there is one, else the list price. Rows that are no usage, such
-//! as taxes and credits, are skipped.
+//! The contracted price counts, where there is one, else the list price. Rows that are no usage,
+//! such as taxes and credits, are skipped.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;

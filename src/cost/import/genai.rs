@@ -1,8 +1,8 @@
 //! Token prices from the JSON of `genai-prices`: its figures as text, never its arithmetic.
 //!
-//! A key is `llm/PROVIDER/global/tokens?kind=input&model=NAME`, priced by the million tokens. Where a
-//! price steps up with the length of a request, the dearest step is taken, for a budget has to hold
-//! in any case; the same holds for prices that differ by the hour of the day.
+//! A key is `llm/PROVIDER/global/tokens?kind=input&model=NAME`, priced by the million tokens.
+//! Where a price steps up with the length of a request, the dearest step is taken, for a budget
+//! has to hold in any case; the same holds for prices that differ by the hour of the day.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;

@@ -1,9 +1,10 @@
 //! Importers: from what providers publish to rows of a book, in one pass and little memory.
 //!
 //! Every importer streams its input, keeps what the mapping can ask for, and hands each price to a
-//! [`Collector`], which decides: kept, quarantined with a reason, or in conflict. Nothing is fetched
-//! here, and nothing that is doubtful becomes a price. What was imported is compared with the book
-//! before by [`compare`]. Other kinds of list need a reader that makes [`OfferRow`]s, no more.
+//! [`Collector`], which decides: kept, quarantined with a reason, or in conflict. Nothing is
+//! fetched here, and nothing that is doubtful becomes a price. What was imported is compared with
+//! the book before by [`compare`]. Other kinds of list need a reader that makes [`OfferRow`]s, no
+//! more.
 
 mod aws_csv;
 mod aws_json;

@@ -1,7 +1,6 @@
 //! From a row of a provider's list to rows of a book, by the `[[offer]]` rules of a mapping.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
@@ -39,6 +38,13 @@ pub struct OfferRow {
     pub place: String,
 }
 
+/// A rule that takes a row, and the key of its price.
+#[derive(Clone, Debug)]
+pub struct Matched<'m> {
+    offer: &'m Offer,
+    key: String,
+}
+
 /// The rules of a mapping, ready for rows.
 #[derive(Debug)]
 pub struct Offers<'m> {
@@ -69,42 +75,52 @@ impl<'m> Offers<'m> {
         self.rules.contains_key(service)
     }
 
-    /// Turns a row into prices.
-    pub fn take(&self, row: &OfferRow, collector: &mut Collector) {
-        let seen = Seen { row, mapping: self.mapping, is_lost: Cell::new(false) };
-        let rules = self.rules.get(row.service.as_str()).into_iter().flatten();
-        let fits = |offer: &&&&Offer| {
+    /// The rule that takes a row, and the key it gives. Units and prices need not be known yet.
+    #[must_use]
+    pub fn find(&self, row: &OfferRow) -> Option<Matched<'m>> {
+        let seen = Seen { row, mapping: self.mapping };
+        let rules = self.rules.get(row.service.as_str())?;
+        let fits = |offer: &&Offer| {
             self.asked.contains(offer.family.as_str())
                 && offer.when.as_ref().is_none_or(|when| when.evaluate(&&seen).is_true())
         };
-        let Some(offer) = rules.copied().find(|offer| fits(&&&offer)) else {
-            return collector.skip();
-        };
+        let offer = rules.iter().copied().find(fits)?;
         let mut parts = BTreeMap::new();
         for (name, template) in &offer.key {
-            match template.fill(&&seen) {
-                Ok(text) if !text.is_empty() => parts.insert(name.as_str(), text),
-                _ => return collector.skip(),
-            };
+            let text = template.fill(&&seen).ok().filter(|text| !text.is_empty())?;
+            parts.insert(name.as_str(), text);
         }
-        let key = key(&self.mapping.provider, &row.service, &row.region, &offer.family, &parts);
+        let provider = &self.mapping.provider;
+        let key = key(provider, &row.service, &row.region, &offer.family, &parts);
+        Some(Matched { offer, key })
+    }
+
+    /// Turns a row into a price, where a rule takes it.
+    pub fn take(&self, row: &OfferRow, collector: &mut Collector) {
+        match self.find(row) {
+            Some(matched) => self.price(row, &matched, collector),
+            None => collector.skip(),
+        }
+    }
+
+    /// Turns a row that a rule takes into a price.
+    pub fn price(&self, row: &OfferRow, matched: &Matched<'m>, collector: &mut Collector) {
+        let seen = Seen { row, mapping: self.mapping };
+        let Matched { offer, key } = matched;
+        let start = match row.tier_start.as_str() {
+            "" => Some(Decimal::ZERO),
+            text => decimal::parse(text),
+        };
         let per = offer.per.as_ref().map_or(Some(Decimal::ONE), |per| {
             per.evaluate(&&seen).as_number().filter(|per| *per > Decimal::ZERO)
         });
-        let (Some(price), Some(start), Some(per), Ok(currency)) = (
-            decimal::parse(&row.price),
-            if row.tier_start.is_empty() {
-                Some(Decimal::ZERO)
-            } else {
-                decimal::parse(&row.tier_start)
-            },
-            per,
-            row.currency.parse::<Currency>(),
-        ) else {
-            return collector.refuse(&key, &row.price, Reason::NotANumber);
+        let (Some(price), Some(start), Some(per), Ok(currency)) =
+            (decimal::parse(&row.price), start, per, row.currency.parse::<Currency>())
+        else {
+            return collector.refuse(key, &row.price, Reason::NotANumber);
         };
         collector.take(Row {
-            key,
+            key: key.clone(),
             unit: offer.unit.evaluate(&&seen),
             per,
             tier_start: start,
@@ -123,7 +139,6 @@ impl<'m> Offers<'m> {
 struct Seen<'r> {
     row: &'r OfferRow,
     mapping: &'r Mapping,
-    is_lost: Cell<bool>,
 }
 
 impl<'a> Scope<'a> for &'a Seen<'a> {
@@ -157,9 +172,7 @@ impl<'a> Scope<'a> for &'a Seen<'a> {
         false
     }
 
-    fn rest_on_claim(&self, _: &[String]) {
-        self.is_lost.set(true);
-    }
+    fn rest_on_claim(&self, _: &[String]) {}
 }
 
 /// An attribute's name as rules write it: `Instance Type` and `instanceType` are `instancetype`.

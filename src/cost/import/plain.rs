@@ -1,4 +1,5 @@
-//! Prices that somebody keeps in a table of their own: a CSV with at least `key`, `unit`, `price` and
+//! Prices that somebody keeps in a table of their own: a CSV with at least `key`, `unit`, `price`
+//! and
 //! `currency`, and any of the other columns of a book.
 
 use std::io::BufRead;

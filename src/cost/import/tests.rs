@@ -78,10 +78,8 @@ fn an_offer_file_in_json_is_filtered_by_the_mapping() {
     let imported = offers(|offers| aws_offer_json(json.as_bytes(), offers).unwrap());
     assert_eq!(
         lines(&imported),
-        [
-            "aws/AmazonEC2/eu-west-1/compute?instance_type=m5.large&os=linux&tenancy=shared,hour,1,0,\
-          resource,0.107,USD,,,,list#A.J.6"
-        ]
+        ["aws/AmazonEC2/eu-west-1/compute?instance_type=m5.large&os=linux&tenancy=shared,hour,1,\
+          0,resource,0.107,USD,,,,list#A.J.6"]
     );
     assert_eq!(imported.skipped, 1);
     assert_eq!(imported.quarantined[&Reason::Zero], 1);

@@ -21,8 +21,9 @@
 //! quantity = "hours"
 //! ```
 //!
-//! A mapping says nothing of prices and does no arithmetic of its own: keys are templates, quantities
-//! are expressions of [`expression`](crate::cost::expression). What scales without gov states its
+//! A mapping says nothing of prices and does no arithmetic of its own: keys are templates,
+//! quantities are expressions of [`expression`](crate::cost::expression). What scales without gov
+//! states its
 //! `least` and its `most`. Start with [`Mapping::parse`].
 
 mod check;

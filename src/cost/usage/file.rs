@@ -12,7 +12,8 @@
 //! monthly_requests = 1000000
 //! ```
 //!
-//! What has expired is not stated any more, and says so. Figures must not fall: low, expected, high.
+//! What has expired is not stated any more, and says so. Figures must not fall: low, expected,
+//! high.
 
 use jiff::civil::Date;
 use serde::Deserialize;
