@@ -57,7 +57,7 @@ use crate::model::sealed::SealedValue;
 /// # Errors
 /// Where amounts are in different currencies or too large to add.
 pub fn estimate(plan: &Plan, life: Duration) -> Result<Quote, MoneyError> {
-    assemble(plan, life, &BTreeMap::new(), &BTreeMap::new())
+    assemble(&plan.changes, life, &BTreeMap::new(), &BTreeMap::new())
 }
 
 /// Prices a plan by what its types declare, and what declares nothing by mappings and books.
@@ -65,14 +65,25 @@ pub fn estimate(plan: &Plan, life: Duration) -> Result<Quote, MoneyError> {
 /// # Errors
 /// Where amounts are in different currencies or too large to add.
 pub fn quote(plan: &Plan, life: Duration, pricing: &Pricing<'_>) -> Result<Quote, MoneyError> {
-    let managed =
-        || plan.changes.iter().filter(|change| change.address.resource.mode == Mode::Managed);
+    quote_changes(&plan.changes, life, pricing)
+}
+
+/// Prices changes, of a plan or not yet of one.
+///
+/// # Errors
+/// Where amounts are in different currencies or too large to add.
+pub fn quote_changes(
+    changes: &[Change],
+    life: Duration,
+    pricing: &Pricing<'_>,
+) -> Result<Quote, MoneyError> {
+    let managed = || changes.iter().filter(|c| c.address.resource.mode == Mode::Managed);
     let before = managed().filter(|change| change.prior.is_some());
     let before: Vec<Resource<'_>> = before.map(before_of).collect();
     let after = managed().filter(|change| exists_after(change));
     let after: Vec<Resource<'_>> = after.map(after_of).collect();
     let price = |resources| estimate::price_all(&World::new(resources, pricing.mappings), pricing);
-    assemble(plan, life, &price(before)?, &price(after)?)
+    assemble(changes, life, &price(before)?, &price(after)?)
 }
 
 fn exists_after(change: &Change) -> bool {
@@ -123,7 +134,7 @@ fn label(change: &Change) -> String {
 }
 
 fn assemble(
-    plan: &Plan,
+    planned: &[Change],
     life: Duration,
     prices_before: &BTreeMap<String, Priced>,
     prices_after: &BTreeMap<String, Priced>,
@@ -131,7 +142,7 @@ fn assemble(
     let mut changes: BTreeMap<_, PricedChange> = BTreeMap::new();
     let mut before = Cost::nothing();
     let mut after = Cost::nothing();
-    for change in plan.changes.iter().filter(|c| c.address.resource.mode == Mode::Managed) {
+    for change in planned.iter().filter(|c| c.address.resource.mode == Mode::Managed) {
         let priced = price(change, prices_before, prices_after);
         before = before.add(&priced.before)?;
         after = after.add(&priced.after)?;
@@ -179,4 +190,98 @@ fn price(
     let (after, after_parts, note_after) = of(exists_after(change), prices_after);
     let note = if note_after.is_empty() { note_before } else { note_after };
     PricedChange { before, after, note, before_parts, after_parts }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::book::Books;
+    use super::estimate::Mappings;
+    use super::estimate::Pricing;
+    use super::quote_changes;
+    use super::shipped;
+    use super::usage::tree;
+    use crate::model::environment::Facts;
+    use crate::model::environment::Object;
+    use crate::model::environment::Private;
+    use crate::model::id::Marker;
+    use crate::model::money::Currency;
+    use crate::model::plan::Action;
+    use crate::model::plan::Change;
+    use crate::model::plan::Each;
+    use crate::model::plan::Reason;
+    use crate::model::sealed::SealedValue;
+
+    fn change(address: &str, action: Action, size: i64) -> Change {
+        let value = |size: i64| tree(&json!({ "size": size, "type": "gp3" }));
+        let object = Object {
+            value: value(10),
+            private: Private::default(),
+            schema_version: 0,
+            tainted: false,
+        };
+        let region = Some("eu-west-1".to_owned());
+        Change {
+            address: address.parse().unwrap(),
+            provider: "aws".to_owned(),
+            action,
+            reason: Reason::Differs,
+            prior: (action != Action::Create).then_some(object),
+            recorded: None,
+            config: value(size),
+            planned: if action == Action::Delete { SealedValue::Null } else { value(size) },
+            planned_private: Private::default(),
+            each: Each::Single,
+            marker: Marker("m".to_owned()),
+            dependencies: [].into(),
+            facts: Facts { region, ..Facts::default() },
+            prevent_destroy: false,
+            create_before_destroy: false,
+            deposed: None,
+        }
+    }
+
+    /// G4: a plan's changes are priced before and after, in parts, and until the life ends.
+    #[test]
+    fn g4_changes_are_quoted_before_and_after() {
+        let mappings = shipped::mappings().unwrap();
+        let books = Books::new(shipped::books().unwrap());
+        let pricing = Pricing {
+            mappings: Mappings(&mappings),
+            books: &books,
+            usage: &[],
+            day: "2026-08-01".parse().unwrap(),
+            stale_after_days: None,
+            currency: Currency::USD,
+        };
+        let changes = [
+            change("aws_ebs_volume.new", Action::Create, 100),
+            change("aws_ebs_volume.more", Action::Update, 20),
+            change("aws_ebs_volume.gone", Action::Delete, 0),
+            change("aws_ebs_volume.same", Action::NoOp, 10),
+        ];
+        let quote = quote_changes(&changes, "73h".parse().unwrap(), &pricing).unwrap();
+        let costs: BTreeMap<String, String> = quote
+            .changes
+            .iter()
+            .map(|(address, one)| {
+                let both = format!("{} to {}", one.before.summary(), one.after.summary());
+                (address.resource.name.clone(), both)
+            })
+            .collect();
+        assert_eq!(costs["new"], "0.00 USD to 8.80 USD");
+        assert_eq!(costs["more"], "0.88 USD to 1.76 USD");
+        assert_eq!(costs["gone"], "0.88 USD to 0.00 USD");
+        assert_eq!(costs["same"], "0.88 USD to 0.88 USD");
+        assert_eq!(quote.after.summary(), "11.44 USD");
+        assert_eq!(quote.until_expiry.summary(), "1.14 USD");
+        let (_, new) = quote.changes.last_key_value().unwrap();
+        let part = new.after_parts.first().unwrap();
+        assert_eq!(part.layer.as_deref(), Some("gov-aws"));
+        let json = serde_json::to_string(&quote).unwrap();
+        assert_eq!(serde_json::from_str::<super::Quote>(&json).unwrap(), quote);
+    }
 }

@@ -171,7 +171,7 @@ impl Mapping {
         diagnostics.into_result(mapping).map(|(mapping, _)| mapping)
     }
 
-    /// What the attribute `by` which others refer to resources of each type.
+    /// The attributes by which others may refer to resources of each type.
     #[must_use]
     pub fn referable(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut found: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
