@@ -131,6 +131,8 @@ codes! {
     InvalidIdentity = "N002", "invalid environment";
     InvalidConfig = "C001", "invalid configuration";
     InvalidTrust = "C002", "invalid trust root";
+    InvalidMapping = "C003", "invalid mapping to prices";
+    InvalidUsage = "C004", "invalid usage file";
 }
 
 /// One thing that is wrong.

@@ -157,6 +157,81 @@ impl Cost {
     }
 }
 
+/// An exact quantity, as decimal text wherever it is stored or shown.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Quantity(
+    /// The decimal.
+    pub Decimal,
+);
+
+impl Serialize for Quantity {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0.normalize())
+    }
+}
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Decimal::from_str_exact(&text).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// How much of something there is in a month.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Quantities {
+    /// At least.
+    pub lower: Quantity,
+    /// As expected.
+    pub expected: Quantity,
+    /// At most; open where nothing bounds it.
+    pub upper: Option<Quantity>,
+}
+
+/// So much at one price: a part has one, or one for each tier that it reaches into.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Slice {
+    /// How much.
+    pub quantity: Quantity,
+    /// What `per` units of the part cost here.
+    pub price: Money,
+}
+
+/// One thing that a resource is charged for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Part {
+    /// Its name within the resource, for scripts.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// What it belongs to within the resource, such as a storage class; empty for the resource.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// The key of its price, where one could be made.
+    pub key: Option<String>,
+    /// The unit of its quantity.
+    pub unit: String,
+    /// How much a month, where that is known.
+    pub quantity: Option<Quantities>,
+    /// How many units its prices are for.
+    pub per: Quantity,
+    /// The expected quantity by price. Where no quantity is known, the first price alone.
+    pub slices: Vec<Slice>,
+    /// The book that its price is from.
+    pub layer: Option<String>,
+    /// The source within the book, and its day.
+    pub source: Option<String>,
+    /// What it is expected to cost in a month.
+    pub expected: Option<Money>,
+    /// What it costs in a month.
+    pub monthly: Cost,
+    /// How the price came about, or why there is none.
+    pub status: PriceStatus,
+    /// What was assumed or claimed, and what is missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
 /// What one resource costs in a month, before and after a plan.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PricedChange {
@@ -166,6 +241,12 @@ pub struct PricedChange {
     pub after: Cost,
     /// The reason for being free, or the source of the price, or what is missing.
     pub note: String,
+    /// What the cost before is made of, where a mapping says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before_parts: Vec<Part>,
+    /// What the cost after is made of, where a mapping says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after_parts: Vec<Part>,
 }
 
 /// What a plan costs: priced apart from the plan, so that a change of prices is seen as one.

@@ -35,6 +35,8 @@ pub enum Domain {
     Desired,
     /// A marker sent with a create.
     Marker,
+    /// A price book, or a mapping to its prices.
+    PriceBook,
 }
 
 impl Domain {
@@ -49,6 +51,7 @@ impl Domain {
             Self::Policy => b"gov:policy:v1",
             Self::Desired => b"gov:desired:v1",
             Self::Marker => b"gov:marker:v1",
+            Self::PriceBook => b"gov:price-book:v1",
         }
     }
 }

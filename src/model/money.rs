@@ -26,6 +26,20 @@ impl Currency {
     pub const USD: Self = Self(*b"USD");
 }
 
+/// Three capital letters, as `USD`.
+impl FromStr for Currency {
+    type Err = MoneyError;
+
+    fn from_str(code: &str) -> Result<Self, MoneyError> {
+        let syntax = || MoneyError::Syntax(code.to_owned());
+        let letters: [u8; 3] = code.as_bytes().try_into().map_err(|_| syntax())?;
+        if !letters.iter().all(u8::is_ascii_uppercase) {
+            return Err(syntax());
+        }
+        Ok(Self(letters))
+    }
+}
+
 impl fmt::Display for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|letter| write!(f, "{}", char::from(*letter)))
@@ -149,15 +163,12 @@ impl FromStr for Money {
     fn from_str(text: &str) -> Result<Self, MoneyError> {
         let syntax = || MoneyError::Syntax(text.to_owned());
         let (amount, code) = text.trim().rsplit_once(' ').ok_or_else(syntax)?;
-        let code: [u8; 3] = code.as_bytes().try_into().map_err(|_| syntax())?;
-        if !code.iter().all(u8::is_ascii_uppercase) {
-            return Err(syntax());
-        }
+        let currency: Currency = code.parse().map_err(|_| syntax())?;
         let amount = Decimal::from_str_exact(amount.trim()).map_err(|_| syntax())?;
         if amount.is_sign_negative() && !amount.is_zero() {
             return Err(MoneyError::Negative(text.to_owned()));
         }
-        Ok(Self::new(amount, Currency(code)))
+        Ok(Self::new(amount, currency))
     }
 }
 

@@ -161,10 +161,7 @@ pub fn settle(context: &Context, ask: &Ask, known: Option<&Snapshot>) -> Result<
             Source::new(record.blueprint.origin.clone(), record.blueprint.text.clone())
         }
         (None, None) => {
-            let detail = format!("there is no environment {} and no blueprint for one", ask.name);
-            let missing = Diagnostic::error(Code::MissingIdentity, detail)
-                .help("name its blueprint: -b FOLDER");
-            problems.push(missing);
+            problems.push(missing_blueprint(&ask.name));
             return Err(problems.into());
         }
     };
@@ -275,6 +272,11 @@ fn consent(limits: &Limits, recorded: Option<&EnvironmentRecord>) -> OnExpiry {
         (OnExpiry::DeleteData, Some(OnExpiry::DeleteData)) => OnExpiry::DeleteData,
         _ => OnExpiry::KeepData,
     }
+}
+
+fn missing_blueprint(name: &str) -> Diagnostic {
+    let detail = format!("there is no environment {name} and no blueprint for one");
+    Diagnostic::error(Code::MissingIdentity, detail).help("name its blueprint: -b FOLDER")
 }
 
 fn check_name(name: &str) -> Diagnostics {

@@ -237,6 +237,8 @@ pub fn quote() -> Quote {
         before: before.clone(),
         after: after.clone(),
         note: note.into(),
+        before_parts: Vec::new(),
+        after_parts: Vec::new(),
     };
     let changes: BTreeMap<Address, PricedChange> = BTreeMap::from([
         ("local_file.a".parse().unwrap(), line(&Cost::free(), &Cost::free(), "free")),

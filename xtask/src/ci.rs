@@ -94,6 +94,25 @@ pub fn sim(root: &Path, arguments: &[String]) -> Outcome {
     tree::run(root, "cargo", &all, &environment)
 }
 
+/// Peer cost cases, run by the example of gov that knows them: this crate does not know gov.
+///
+/// # Errors
+///
+/// Where no file is named, or cargo cannot be started.
+pub fn cost_cases(root: &Path, arguments: &[String]) -> Outcome {
+    if arguments.is_empty() {
+        return Err("takes a file of cases, such as peer-cost-cases.json.gz".to_owned());
+    }
+    let mut all = owned(&["run", "--quiet", "--locked", "--example", "cost-cases", "--"]);
+    // The example runs in the root of the tree, whatever folder the path was typed in.
+    let whole = |argument: &String| match std::path::absolute(argument) {
+        Ok(path) if !argument.starts_with("--") => path.display().to_string(),
+        _ => argument.clone(),
+    };
+    all.extend(arguments.iter().map(whole));
+    tree::run(root, "cargo", &all, &[])
+}
+
 /// The documentation of the code, with every warning an error.
 ///
 /// # Errors

@@ -29,6 +29,8 @@ usage: cargo xtask <command>
   test [ARG…] the tests; arguments go to `cargo test`
   sim [--seed N | --seeds N] [--minutes M]
               the simulation alone, on one seed or many
+  cost-cases FILE.json.gz [--verbose]
+              peer cost cases against the mappings of providers/
   doc         the documentation of the code, warnings denied
   reference   writes docs/reference anew from the program itself
   help        this text";
@@ -50,7 +52,7 @@ fn main() -> ExitCode {
 
 fn dispatch(command: &str, rest: &[String]) -> Result<u8, String> {
     let root = tree::root();
-    if !matches!(command, "test" | "sim") && !rest.is_empty() {
+    if !matches!(command, "test" | "sim" | "cost-cases") && !rest.is_empty() {
         return Err(format!("takes no arguments, and was given `{}`", rest.join(" ")));
     }
     match command {
@@ -59,6 +61,7 @@ fn dispatch(command: &str, rest: &[String]) -> Result<u8, String> {
         "deny" => deny::run(&root),
         "test" => ci::test(&root, rest),
         "sim" => ci::sim(&root, rest),
+        "cost-cases" => ci::cost_cases(&root, rest),
         "doc" => ci::doc(&root),
         "reference" => ci::reference(&root),
         "help" | "--help" | "-h" => {
@@ -75,7 +78,7 @@ mod tests {
 
     #[test]
     fn help_lists_every_command_and_unknown_ones_are_refused() {
-        for command in ["ci", "tidy", "deny", "test", "sim", "doc", "reference"] {
+        for command in ["ci", "tidy", "deny", "test", "sim", "cost-cases", "doc", "reference"] {
             assert!(HELP.contains(&format!("\n  {command}")), "{command}");
         }
         assert!(dispatch("nothing", &[]).is_err());

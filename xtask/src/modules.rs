@@ -81,7 +81,8 @@ fn is_root(path: &str) -> bool {
         "src" => matches!(file, "lib.rs" | "main.rs"),
         "tests" => file == "main.rs",
         "bin" | "benches" | "examples" | "fuzz_targets" => true,
-        _ => file == "build.rs",
+        // An example of several files is a folder with its own `main.rs`.
+        _ => file == "build.rs" || (file == "main.rs" && path.starts_with("examples/")),
     }
 }
 
@@ -150,6 +151,8 @@ mod tests {
         let files = [
             ("tests/main.rs", "mod cli;\n"),
             ("tests/cli.rs", ""),
+            ("examples/show/main.rs", "mod part;\n"),
+            ("examples/show/part.rs", ""),
             ("providers/x/src/lib.rs", "mod wire;\n"),
             ("providers/x/src/wire.rs", ""),
         ];
