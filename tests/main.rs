@@ -1,1 +1,5 @@
 //! The one test executable.
+
+#[cfg(test)]
+#[path = "provider/terraform.rs"]
+mod terraform;

@@ -26,6 +26,7 @@ pub mod protocol;
 pub mod tls;
 pub mod wire;
 
+pub use prost::bytes::Bytes;
 pub use protocol::Method;
 pub use protocol::Protocol;
 

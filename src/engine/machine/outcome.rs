@@ -124,6 +124,9 @@ impl Machine {
         let Some(intent) = self.tracks.get(&step).and_then(|t| t.intent.clone()) else { return };
         match reply {
             Ok(Answer::Object(object)) => self.made(step, &intent, &prepared.planned, object),
+            Ok(Answer::Approximate(object)) => {
+                self.made_roughly(step, &intent, &prepared.planned, object);
+            }
             Ok(_) => {
                 let error = "the provider's answer does not fit the call".to_owned();
                 self.settle(step, Settled::Unknown { error }, Outlook::Look);
@@ -159,6 +162,14 @@ impl Machine {
                 self.settle(step, Settled::Refused { error: error.clone() }, Outlook::Fail(error));
             }
         }
+    }
+
+    /// The same, where the object's values may differ in form from what was planned.
+    fn made_roughly(&mut self, step: StepId, intent: &Intent, planned: &Value, object: LiveObject) {
+        if intent.action.deletes() || !object.value.is_wholly_known() {
+            return self.made(step, intent, planned, Some(object));
+        }
+        self.present(step, intent, planned, object, None, false);
     }
 
     fn failed(&mut self, step: StepId, intent: &Intent, failure: Failure) {
@@ -323,6 +334,9 @@ impl Machine {
         match reply {
             Ok(Answer::Found(Finding::Found(object))) => {
                 self.made(step, &intent, &planned, Some(object));
+            }
+            Ok(Answer::Found(Finding::Approximate(object))) => {
+                self.made_roughly(step, &intent, &planned, object);
             }
             Ok(Answer::Found(Finding::Absent)) => self.did_not_happen(step),
             Ok(Answer::Found(Finding::CannotTell(why))) => self.look_again(step, why, now),
