@@ -38,6 +38,10 @@ use crate::provider::terraform::value;
 /// what they take for too old; write-only attributes came with this one.
 const HOST_VERSION: &str = "1.11.4";
 
+/// How many configurations are remembered as valid: more than an environment has resources. One
+/// that is forgotten is validated once more.
+const VALIDATED_MAX: usize = 100_000;
+
 const CAPABILITIES: Option<ClientCapabilities> = Some(ClientCapabilities::SUPPORTED);
 
 /// The failure that these diagnostics amount to, where there is an error among them.
@@ -224,6 +228,9 @@ impl TerraformProvider {
             if refusal(&diagnostics).is_none()
                 && let Ok(mut validated) = self.validated.lock()
             {
+                if validated.len() >= VALIDATED_MAX {
+                    validated.clear();
+                }
                 validated.insert(digest);
             }
             diagnostics

@@ -201,7 +201,7 @@ fn pairs_fit(nesting: Nesting, prior: &Value, config: &Value, fits: Fits<'_>) ->
                 let found = unused.iter().position(|old| fits(old, item));
                 found.map(|index| unused.remove(index)).is_some()
             };
-            old.len() == new.len() && new.iter().all(|item| take(item))
+            old.len() == new.len() && new.iter().all(take)
         }
         _ => false,
     }

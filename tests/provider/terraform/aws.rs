@@ -20,13 +20,13 @@ use gov::provider::terraform::schema_cache::SchemaCache;
 use serde_json::Value as Json;
 use serde_json::json;
 
-use crate::terraform::desk::Desk;
-use crate::terraform::desk::forced;
-use crate::terraform::desk::opening;
-use crate::terraform::desk::text;
-use crate::terraform::desk::value;
-use crate::terraform::path_from;
-use crate::terraform::say;
+use crate::provider::terraform::desk::Desk;
+use crate::provider::terraform::desk::forced;
+use crate::provider::terraform::desk::opening;
+use crate::provider::terraform::desk::text;
+use crate::provider::terraform::desk::value;
+use crate::provider::terraform::path_from;
+use crate::provider::terraform::say;
 
 const TABLE: &str = include_str!("../../../providers/aws/governance.toml");
 
@@ -343,6 +343,7 @@ async fn a_lost_create_is_found_by_its_name_and_tags() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "IO: looks into the cache")]
 async fn refusals_say_where_and_partial_results_are_kept() {
     let Some(cloud) = cloud("refusals of the AWS provider").await else { return };
     let desk = &cloud.desk;

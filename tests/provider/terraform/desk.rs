@@ -35,6 +35,8 @@ pub struct Desk {
     pub provider: TerraformProvider,
     facts: BTreeMap<String, Value>,
     config: Value,
+    /// Whether configurations may set what the schema says only the provider sets.
+    pub is_lenient: bool,
 }
 
 /// A value from JSON.
@@ -89,7 +91,7 @@ impl Desk {
             environment: EnvironmentId(Ulid::new(Timestamp::from_millis(0), 1)),
             root: "/nowhere".to_owned(),
         };
-        let desk = Self { provider, facts, config: config.clone() };
+        let desk = Self { provider, facts, config: config.clone(), is_lenient: false };
         match desk.provider.call(Call::Configure { config, place }).await {
             Ok(Answer::Accepted { .. }) => desk,
             other => panic!("configure: {other:?}"),
@@ -105,7 +107,15 @@ impl Desk {
     pub fn config(&self, kind: &str, written: serde_json::Value) -> Value {
         let offer = self.provider.offer();
         let offer = &offer.resources[kind];
-        let conformed = offer.schema.block.conform(&value(written)).unwrap();
+        let written = value(written);
+        let conformed = if self.is_lenient {
+            let unset = offer.schema.block.conform(&Value::map(BTreeMap::new())).unwrap();
+            let mut members = unset.as_map().unwrap().clone();
+            members.extend(written.as_map().unwrap().clone());
+            Value::map(members)
+        } else {
+            offer.schema.block.conform(&written).unwrap()
+        };
         match &offer.governance.tags {
             Some(rule) => {
                 change::inject_tags(&conformed, rule, &change::reserved_tags(&self.facts)).unwrap()

@@ -8,11 +8,8 @@
 //! * `GOV_TEST_PLUGIN_MIRROR`: a folder with unpacked providers, among them `hashicorp/aws`, and
 //!   `GOV_TEST_MOTO`: the program `moto_server` that stands in for AWS.
 
-#[path = "terraform/aws.rs"]
 mod aws;
-#[path = "terraform/desk.rs"]
 mod desk;
-#[path = "terraform/null.rs"]
 mod null;
 
 use std::io::Write as _;

@@ -1,0 +1,3 @@
+//! Providers of other makers.
+
+mod terraform;
