@@ -354,6 +354,10 @@ pub enum Answer {
     Data(Value),
     /// To propose.
     Proposal(Proposal),
+    /// To propose, for a type that says of itself that its values may differ in form from the
+    /// configuration: text that means the same, nothing for empty, what is there for what is not
+    /// configured. The plan holds what is proposed, and that is what is judged.
+    ApproximateProposal(Proposal),
     /// To find.
     Found(Finding),
 }

@@ -81,7 +81,10 @@ impl Machine {
     pub(super) fn step_answered(&mut self, step: StepId, reply: Reply, now: Timestamp) {
         let Some(track) = self.tracks.get(&step) else { return };
         match (track.progress.clone(), reply) {
-            (Progress::Proposing(prepared), Ok(Answer::Proposal(proposal))) => {
+            (
+                Progress::Proposing(prepared),
+                Ok(Answer::Proposal(proposal) | Answer::ApproximateProposal(proposal)),
+            ) => {
                 self.proposed(step, prepared, proposal);
             }
             (Progress::Reading, Ok(Answer::Data(value))) => {

@@ -28,6 +28,7 @@ use crate::provider::LiveObject;
 use crate::provider::Proposal;
 use crate::provider::Remark;
 use crate::provider::Reply;
+use crate::provider::terraform::Configured;
 use crate::provider::terraform::TerraformProvider;
 use crate::provider::terraform::json;
 use crate::provider::terraform::propose;
@@ -80,11 +81,15 @@ fn accepted(diagnostics: &[wire::Diagnostic]) -> Result<Vec<Remark>, Failure> {
     }
 }
 
-fn failed(error: &CallError) -> Failure {
-    match error.class() {
-        Class::Rejected => Failure::rejected(error.to_string()),
-        Class::Transient => Failure::transient(error.to_string()),
-        Class::Unknown => Failure::unknown(error.to_string()),
+pub(super) fn failed(error: &CallError) -> Failure {
+    of_class(error.class(), error.to_string())
+}
+
+pub(super) fn of_class(class: Class, summary: String) -> Failure {
+    match class {
+        Class::Rejected => Failure::rejected(summary),
+        Class::Transient => Failure::transient(summary),
+        Class::Unknown => Failure::unknown(summary),
     }
 }
 
@@ -188,8 +193,31 @@ impl TerraformProvider {
 
     /// Checking and configuring go side by side: the check can take the longer of the two, and a
     /// configuration that it refuses is of no effect, as no other call comes after.
+    ///
+    /// Planning and applying in one command both configure. The same configuration is not given
+    /// twice, and for another one there is a new process, for some providers break at a second.
     async fn configure(&self, config: &Value) -> Reply {
         let config = self.types.config.encode(config)?;
+        let digest = digest("", config.as_ref());
+        let mut configured = self.configured.lock().await;
+        match *configured {
+            Configured::Not => {}
+            Configured::With(known) if known == digest => {
+                return Ok(Answer::Accepted { warnings: Vec::new() });
+            }
+            Configured::With(_) | Configured::InVain => self.renew().await?,
+        }
+        *configured = Configured::InVain;
+        let warnings = self.give_configuration(config).await?;
+        *configured = Configured::With(digest);
+        Ok(Answer::Accepted { warnings })
+    }
+
+    async fn give_configuration(
+        &self,
+        config: Option<DynamicValue>,
+    ) -> Result<Vec<Remark>, Failure> {
+        let client = self.client();
         let check = wire::ValidateProviderConfigRequest { config: config.clone() };
         let configure = wire::ConfigureProviderRequest {
             terraform_version: HOST_VERSION.to_owned(),
@@ -197,8 +225,8 @@ impl TerraformProvider {
             client_capabilities: CAPABILITIES,
         };
         let (checked, configured) = tokio::join!(
-            self.client().validate_provider_config(&check),
-            self.client().configure_provider(&configure),
+            client.validate_provider_config(&check),
+            client.configure_provider(&configure),
         );
         let mut warnings = accepted(&checked.map_err(|e| failed(&e))?.diagnostics)?;
         for warning in accepted(&configured.map_err(|e| failed(&e))?.diagnostics)? {
@@ -206,7 +234,7 @@ impl TerraformProvider {
                 warnings.push(warning);
             }
         }
-        Ok(Answer::Accepted { warnings })
+        Ok(warnings)
     }
 
     async fn validate(&self, made: &TypeSchema, kind: &str, data: bool, config: &Value) -> Reply {
@@ -361,12 +389,17 @@ impl TerraformProvider {
                 failure
             })?;
         }
-        Ok(Answer::Proposal(Proposal {
+        let proposal = Proposal {
             planned: planned.value,
             requires_replace: planned.requires_replace,
             private: Private(planned.private),
             warnings: planned.warnings,
-        }))
+        };
+        Ok(if planned.is_legacy {
+            Answer::ApproximateProposal(proposal)
+        } else {
+            Answer::Proposal(proposal)
+        })
     }
 
     async fn plan(

@@ -1,8 +1,9 @@
 //! Terraform providers: any plugin of protocol 5 or 6 as a [`Provider`].
 //!
-//! One [`TerraformProvider`] is one running plugin with one configuration. It starts the plugin
-//! once and never again: a plugin that died has taken with it what it was doing, and only the
-//! caller can decide what that means. Only the types that the caller names are decoded, for a
+//! One [`TerraformProvider`] is one running plugin with one configuration. A plugin that died is
+//! never started again: it has taken with it what it was doing, and only the caller can decide
+//! what that means. Only another configuration takes another process, since plugins are made to be
+//! configured once. Only the types that the caller names are decoded, for a
 //! large provider has two thousand of them.
 //!
 //! * [`lifecycle`] makes the remote calls of each [`Call`] and judges the answers.
@@ -32,13 +33,17 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::RwLock;
 
 use tfplugin::client::Client;
 use tfplugin::client::SchemaDocument;
 use tfplugin::client::SchemaError;
+use tfplugin::process::Launch;
 use tfplugin::process::Plugin;
 
 use crate::provider::Call;
+use crate::provider::Failure;
 use crate::provider::Offer;
 use crate::provider::Pending;
 use crate::provider::Provider;
@@ -62,14 +67,28 @@ pub struct TypesInUse {
 /// A running Terraform provider.
 #[derive(Debug)]
 pub struct TerraformProvider {
-    /// Kills the plugin when dropped.
-    plugin: Plugin,
+    /// Killed when dropped.
+    plugin: RwLock<Arc<Plugin>>,
+    /// How to start it for another configuration.
+    launch: Launch,
+    configured: tokio::sync::Mutex<Configured>,
     offer: Arc<Offer>,
     types: Types,
     find: BTreeMap<String, FindRule>,
     /// Digests of configurations that the plugin has found valid. What is proposed was validated
     /// as it is, also where an expression got its value only while applying.
     validated: Mutex<BTreeSet<[u8; 32]>>,
+}
+
+/// What a plugin process was given for a configuration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Configured {
+    /// None yet.
+    Not,
+    /// One that it did not take.
+    InVain,
+    /// The one with this digest.
+    With([u8; 32]),
 }
 
 /// What the lifecycle needs to know of types.
@@ -82,6 +101,8 @@ struct Types {
     takes_meta: bool,
     /// Whether the provider wants to be asked before a deletion.
     plans_destroy: bool,
+    /// Whether each process wants to be asked for its schemas before anything else.
+    wants_schema_call: bool,
 }
 
 /// The schemas of a provider are of no use.
@@ -99,13 +120,15 @@ pub enum DescribeError {
 }
 
 impl TerraformProvider {
-    /// Takes over a plugin that runs, with its schemas.
+    /// Takes over a plugin that runs and has no configuration yet, with its schemas and the way
+    /// in which it was started.
     ///
     /// # Errors
     /// Where the schemas of the types in use, or of the configuration, make no sense. A type in
     /// use that the provider does not have is no error: it is not offered.
     pub fn new(
         plugin: Plugin,
+        launch: Launch,
         document: &SchemaDocument,
         in_use: &TypesInUse,
         table: &GovernanceTable,
@@ -120,17 +143,40 @@ impl TerraformProvider {
             .iter()
             .filter_map(|kind| table.find(kind).map(|rule| (kind.clone(), rule.clone())));
         let find = find.collect();
-        Ok(Self { plugin, offer, types, find, validated: Mutex::default() })
+        Ok(Self {
+            plugin: RwLock::new(Arc::new(plugin)),
+            launch,
+            configured: tokio::sync::Mutex::new(Configured::Not),
+            offer,
+            types,
+            find,
+            validated: Mutex::default(),
+        })
     }
 
-    fn client(&self) -> &Client {
-        self.plugin.client()
+    fn client(&self) -> Client {
+        self.plugin().client().clone()
     }
 
-    /// The running plugin, for measuring it and for ending it in an orderly way.
+    /// The running plugin, for measuring it.
     #[must_use]
-    pub fn plugin(&self) -> &Plugin {
-        &self.plugin
+    pub fn plugin(&self) -> Arc<Plugin> {
+        Arc::clone(&self.plugin.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts a new process in the place of the running one, whose configuration no longer holds.
+    /// Configuring comes before all other calls, so none is under way.
+    async fn renew(&self) -> Result<(), Failure> {
+        let plugin = Plugin::start(self.launch.clone()).await.map_err(|error| {
+            let class = error.class();
+            lifecycle::of_class(class, error.to_string())
+        })?;
+        if self.types.wants_schema_call {
+            let asked = plugin.client().get_provider_schema_bytes().await;
+            asked.map_err(|error| lifecycle::failed(&error))?;
+        }
+        *self.plugin.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plugin);
+        Ok(())
     }
 }
 
@@ -154,6 +200,7 @@ impl Types {
             data,
             takes_meta: document.provider_meta()?.is_some(),
             plans_destroy: document.capabilities().plan_destroy,
+            wants_schema_call: !document.capabilities().get_provider_schema_optional,
         })
     }
 }

@@ -1,8 +1,6 @@
 //! Starting a plugin and learning what it offers.
 //!
-//! The plugin is started once for each provider configuration and command, and never again behind
-//! anybody's back: what a dead one was doing is for the caller to find out. While it starts, its
-//! schemas are read from the cache.
+//! While a plugin starts, its schemas are read from the cache; one without a cached copy is asked.
 #![expect(clippy::disallowed_methods, reason = "IO: looks at the plugin's file")]
 
 use std::ffi::OsString;
@@ -93,7 +91,7 @@ pub async fn open(opening: Opening) -> Result<TerraformProvider, OpenError> {
     launch.log = opening.log;
     // The plugin needs 200 ms to come up, in which the cache is read.
     let read = async { opening.cache.as_ref().and_then(|cache| cache.load(&identity)) };
-    let (plugin, cached) = tokio::join!(Plugin::start(launch), read);
+    let (plugin, cached) = tokio::join!(Plugin::start(launch.clone()), read);
     let plugin = plugin?;
     let usable = cached
         .filter(|document| document.protocol() == plugin.client().protocol() && may_skip(document));
@@ -108,7 +106,7 @@ pub async fn open(opening: Opening) -> Result<TerraformProvider, OpenError> {
             document
         }
     };
-    Ok(TerraformProvider::new(plugin, &document, &opening.in_use, &opening.table)?)
+    Ok(TerraformProvider::new(plugin, launch, &document, &opening.in_use, &opening.table)?)
 }
 
 /// Whether the provider works without being asked for its schemas first.

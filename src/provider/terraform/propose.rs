@@ -197,7 +197,7 @@ fn pairs_fit(nesting: Nesting, prior: &Value, config: &Value, fits: Fits<'_>) ->
         }
         (_, Kind::Set(old), Kind::Set(new)) => {
             let mut unused: Vec<&Value> = old.iter().collect();
-            let mut take = |item: &Value| {
+            let take = |item: &Value| {
                 let found = unused.iter().position(|old| fits(old, item));
                 found.map(|index| unused.remove(index)).is_some()
             };

@@ -16,6 +16,8 @@ use gov::provider::Provider as _;
 use gov::provider::terraform::governance::GovernanceTable;
 use gov::provider::terraform::install::mirror;
 use gov::provider::terraform::install::mirror::Mirror;
+use gov::provider::terraform::process;
+use gov::provider::terraform::process::Opening;
 use gov::provider::terraform::schema_cache::SchemaCache;
 use serde_json::Value as Json;
 use serde_json::json;
@@ -27,6 +29,7 @@ use crate::provider::terraform::desk::text;
 use crate::provider::terraform::desk::value;
 use crate::provider::terraform::path_from;
 use crate::provider::terraform::say;
+use crate::provider::terraform::whole::Whole;
 
 const TABLE: &str = include_str!("../../../providers/aws/governance.toml");
 
@@ -90,7 +93,8 @@ struct Cloud {
     cache: tempfile::TempDir,
 }
 
-async fn cloud(test: &str) -> Option<Cloud> {
+/// What to open, with the cloud behind it.
+fn plugin(test: &str, cache: &Path) -> Option<(Opening, Moto)> {
     let folder = path_from("GOV_TEST_PLUGIN_MIRROR", test)?;
     let moto = path_from("GOV_TEST_MOTO", test)?;
     let source = "hashicorp/aws".parse().unwrap();
@@ -104,18 +108,26 @@ async fn cloud(test: &str) -> Option<Cloud> {
         }
     };
     let moto = Moto::start(&moto);
-    let cache = tempfile::tempdir().unwrap();
     let mut opening = opening(&installed.program, &RESOURCES, &DATA);
-    opening.variables =
-        [("AWS_ENDPOINT_URL", moto.endpoint.as_str()), ("AWS_EC2_METADATA_DISABLED", "true")]
-            .map(|(name, value)| (name.into(), value.into()))
-            .into();
+    opening.variables = [
+        ("AWS_ENDPOINT_URL", moto.endpoint.as_str()),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "testing"),
+        ("AWS_SECRET_ACCESS_KEY", "testing"),
+    ]
+    .map(|(name, value)| (name.into(), value.into()))
+    .into();
     opening.table = GovernanceTable::parse(TABLE).unwrap().into();
-    opening.cache = Some(SchemaCache { folder: cache.path().to_owned() });
+    opening.cache = Some(SchemaCache { folder: cache.to_owned() });
+    Some((opening, moto))
+}
+
+async fn cloud(test: &str) -> Option<Cloud> {
+    let cache = tempfile::tempdir().unwrap();
+    let (opening, moto) = plugin(test, cache.path())?;
     let config = json!({
         "region": "us-east-1",
-        "access_key": "testing",
-        "secret_key": "testing",
         "s3_use_path_style": true,
         "skip_credentials_validation": true,
         "skip_metadata_api_check": true,
@@ -305,6 +317,15 @@ async fn logs_keys_and_parameters_live_and_die() {
 }
 
 #[tokio::test]
+async fn planner_and_machine_work_with_it() {
+    let cache = tempfile::tempdir().unwrap();
+    let Some((opening, _moto)) = plugin("planner and machine on AWS", cache.path()) else { return };
+    let provider = process::open(opening).await.unwrap();
+    let kinds = ["aws_cloudwatch_log_group", "aws_kms_key", "aws_s3_bucket", "aws_security_group"];
+    Whole::new(provider, &kinds).lives_and_dies().await;
+}
+
+#[tokio::test]
 async fn a_lost_create_is_found_by_its_name_and_tags() {
     let Some(mut cloud) = cloud("finding what a lost create made").await else { return };
     let kind = "aws_iam_role";
@@ -367,6 +388,15 @@ async fn refusals_say_where_and_partial_results_are_kept() {
         )
         .await;
     assert!(document.get("json").and_then(Value::as_str).unwrap().contains("s3:*"));
+
+    // A configuration with a part that only applying tells, then whole: another process.
+    let first = desk.provider.plugin().id();
+    let config = json!({ "region": "us-west-2", "skip_credentials_validation": true });
+    assert!(desk.configure(config).await.is_ok());
+    assert_ne!(desk.provider.plugin().id(), first);
+    let written = json!({ "name": "west" });
+    let made = desk.create("aws_cloudwatch_log_group", written).await;
+    assert!(text(&made, "arn").contains("us-west-2"));
 
     // A second table of the same name is refused by the cloud and is not there afterwards.
     let written = json!({ "name": "twice" });

@@ -86,16 +86,21 @@ impl Desk {
             ("purpose", "to see (with care) that tags, in free words, fit"),
         ];
         let facts = facts.map(|(name, fact)| (name.to_owned(), Value::string(fact))).into();
-        let config = provider.offer().config.block.conform(&value(config)).unwrap();
+        let conformed = provider.offer().config.block.conform(&value(config.clone())).unwrap();
+        let desk = Self { provider, facts, config: conformed, is_lenient: false };
+        match desk.configure(config).await {
+            Ok(Answer::Accepted { .. }) => desk,
+            other => panic!("configure: {other:?}"),
+        }
+    }
+
+    pub async fn configure(&self, config: serde_json::Value) -> Result<Answer, Failure> {
+        let config = self.provider.offer().config.block.conform(&value(config)).unwrap();
         let place = Place {
             environment: EnvironmentId(Ulid::new(Timestamp::from_millis(0), 1)),
             root: "/nowhere".to_owned(),
         };
-        let desk = Self { provider, facts, config: config.clone(), is_lenient: false };
-        match desk.provider.call(Call::Configure { config, place }).await {
-            Ok(Answer::Accepted { .. }) => desk,
-            other => panic!("configure: {other:?}"),
-        }
+        self.provider.call(Call::Configure { config, place }).await
     }
 
     /// Another owner, whose objects are not the first one's.
@@ -148,7 +153,7 @@ impl Desk {
         let call =
             Call::Propose { kind: kind.to_owned(), prior: prior.cloned(), config: config.clone() };
         match self.provider.call(call).await? {
-            Answer::Proposal(proposal) => Ok(proposal),
+            Answer::Proposal(proposal) | Answer::ApproximateProposal(proposal) => Ok(proposal),
             other => panic!("propose: {other:?}"),
         }
     }

@@ -11,6 +11,7 @@
 mod aws;
 mod desk;
 mod null;
+mod whole;
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -5,6 +5,7 @@ use gov::provider::Call;
 use gov::provider::Finding;
 use gov::provider::Provider as _;
 use gov::provider::RegionRule;
+use gov::provider::terraform::process;
 use serde_json::json;
 
 use crate::provider::terraform::desk::Desk;
@@ -12,6 +13,7 @@ use crate::provider::terraform::desk::forced;
 use crate::provider::terraform::desk::opening;
 use crate::provider::terraform::desk::text;
 use crate::provider::terraform::path_from;
+use crate::provider::terraform::whole::Whole;
 
 const KIND: &str = "null_resource";
 
@@ -53,6 +55,13 @@ async fn a_null_resource_lives_from_create_to_delete() {
 }
 
 #[tokio::test]
+async fn planner_and_machine_work_with_it() {
+    let Some(program) = path_from("GOV_TEST_PLUGIN_NULL", "planner and machine") else { return };
+    let provider = process::open(opening(&program, &[KIND], &[])).await.unwrap();
+    Whole::new(provider, &[KIND]).lives_and_dies().await;
+}
+
+#[tokio::test]
 async fn unknown_parts_are_proposed_and_settled_by_applying() {
     let Some(desk) = desk("unknown triggers of a null resource").await else { return };
     let config = desk.config(KIND, json!({ "triggers": { "when": "first" } }));
@@ -89,6 +98,21 @@ async fn what_cannot_be_is_refused() {
         Call::Validate { kind: "null_other".to_owned(), data: false, config: Value::null() };
     let failure = desk.provider.call(foreign).await.unwrap_err();
     assert!(failure.to_string().contains("not opened for"), "{failure}");
+}
+
+/// Plan and apply of one command both configure, and what was unknown may be known by then.
+#[tokio::test]
+async fn another_configuration_takes_another_process() {
+    let Some(desk) = desk("configuring twice").await else { return };
+    let first = desk.provider.plugin().id();
+    assert!(desk.configure(json!({})).await.is_ok());
+    assert_eq!(desk.provider.plugin().id(), first, "the same configuration");
+    let made = desk.create(KIND, json!({})).await;
+    desk.provider.plugin().kill();
+    desk.provider.plugin().exit().ended().await.unwrap();
+    assert!(desk.configure(json!({})).await.is_ok(), "it was configured so already");
+    let config = desk.config(KIND, json!({}));
+    assert!(desk.propose(KIND, Some(&made), &config).await.is_err(), "and stays dead");
 }
 
 /// A plugin that died is not started again behind anybody's back.
