@@ -329,6 +329,7 @@ mod tests {
     use crate::model::schema::Attribute;
     use crate::model::schema::Schema;
     use crate::model::schema::Type;
+    use crate::model::value::Value;
     use crate::provider::PriceRule;
     use crate::provider::RegionRule;
 
@@ -392,6 +393,19 @@ mod tests {
         assert_eq!(table.governance("x", &schema(Attribute::optional(list))).tags, None);
         let nothing = GovernanceTable::default().governance("x", &Schema::default());
         assert_eq!(nothing.region, RegionRule::Provider("region".to_owned()));
+    }
+
+    #[test]
+    fn what_is_shipped_can_be_read() {
+        let table =
+            GovernanceTable::parse(include_str!("../../../providers/aws/governance.toml")).unwrap();
+        let bucket = table.governance("aws_s3_bucket", &schema(Attribute::optional(map())));
+        assert!(bucket.bears_data && table.find("aws_s3_bucket").is_some());
+        assert_eq!(bucket.tags.unwrap().text.unwrap().chars_max, 256);
+        let instance = table.governance("aws_instance", &Schema::default());
+        let with = |shape: &str| Value::object([("instance_type", Value::string(shape))]);
+        let gpu = |value: &Value| instance.conditions.iter().any(|one| one.holds(value));
+        assert!(gpu(&with("p4d.24xlarge")) && !gpu(&with("m7i.large")));
     }
 
     #[test]

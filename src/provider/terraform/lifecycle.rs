@@ -1,4 +1,5 @@
-//! The life of a resource in remote calls, and what their answers mean.
+//! The life of a resource in remote calls, and what their answers mean. Changes are in
+//! [`change`](super::change).
 //!
 //! Three rules run through all of it. What a provider leaves behind is never dropped: a failed
 //! apply hands back what exists all the same. What was only sent is never handed back. And a
@@ -20,18 +21,15 @@ use crate::model::value::Path;
 use crate::model::value::Step;
 use crate::model::value::Value;
 use crate::provider::Answer;
-use crate::provider::ApplyCall;
 use crate::provider::Call;
 use crate::provider::Failure;
 use crate::provider::FailureClass;
 use crate::provider::LiveObject;
-use crate::provider::Proposal;
 use crate::provider::Remark;
 use crate::provider::Reply;
 use crate::provider::terraform::Configured;
 use crate::provider::terraform::TerraformProvider;
 use crate::provider::terraform::json;
-use crate::provider::terraform::propose;
 use crate::provider::terraform::schema::TypeSchema;
 use crate::provider::terraform::value;
 
@@ -43,7 +41,7 @@ const HOST_VERSION: &str = "1.11.4";
 /// that is forgotten is validated once more.
 const VALIDATED_MAX: usize = 100_000;
 
-const CAPABILITIES: Option<ClientCapabilities> = Some(ClientCapabilities::SUPPORTED);
+pub(super) const CAPABILITIES: Option<ClientCapabilities> = Some(ClientCapabilities::SUPPORTED);
 
 /// The failure that these diagnostics amount to, where there is an error among them.
 #[must_use]
@@ -64,7 +62,7 @@ fn remarks(diagnostics: &[wire::Diagnostic], errors: bool) -> Vec<Remark> {
 }
 
 /// A path of the wire, as far as it makes sense.
-fn path(path: &wire::AttributePath) -> Path {
+pub(super) fn path(path: &wire::AttributePath) -> Path {
     let step = |step: &wire::AttributePathStep| match step.selector.as_ref()? {
         Selector::AttributeName(name) => Some(Step::Attribute(name.clone())),
         Selector::ElementKeyString(key) => Some(Step::Key(key.clone())),
@@ -74,7 +72,7 @@ fn path(path: &wire::AttributePath) -> Path {
 }
 
 /// The remarks of an answer without errors; the failure of one with them.
-fn accepted(diagnostics: &[wire::Diagnostic]) -> Result<Vec<Remark>, Failure> {
+pub(super) fn accepted(diagnostics: &[wire::Diagnostic]) -> Result<Vec<Remark>, Failure> {
     match refusal(diagnostics) {
         Some(failure) => Err(failure),
         None => Ok(remarks(diagnostics, false)),
@@ -102,7 +100,7 @@ fn unfit(error: &ConvertError) -> Failure {
 }
 
 /// What the provider sent does not fit the type that it declared.
-fn nonsense(error: &ConvertError) -> Failure {
+pub(super) fn nonsense(error: &ConvertError) -> Failure {
     let summary =
         format!("the provider's answer {}. This is a bug in the provider.", error.problem);
     let mut failure = Failure::rejected(summary);
@@ -110,7 +108,7 @@ fn nonsense(error: &ConvertError) -> Failure {
     failure
 }
 
-fn set_path(failure: &mut Failure, path: &Path) {
+pub(super) fn set_path(failure: &mut Failure, path: &Path) {
     for remark in &mut failure.remarks {
         remark.path = path.clone();
     }
@@ -122,12 +120,15 @@ fn unknown_type(kind: &str) -> Failure {
 }
 
 impl TypeSchema {
-    fn encode(&self, value: &Value) -> Result<Option<DynamicValue>, Failure> {
+    pub(super) fn encode(&self, value: &Value) -> Result<Option<DynamicValue>, Failure> {
         value::encode(value, &self.ty).map(Some).map_err(|error| unfit(&error))
     }
 
     /// A value of the provider as it may be kept, marked; none where it is null.
-    fn receive(&self, encoded: Option<&DynamicValue>) -> Result<Option<Value>, ConvertError> {
+    pub(super) fn receive(
+        &self,
+        encoded: Option<&DynamicValue>,
+    ) -> Result<Option<Value>, ConvertError> {
         let value = value::decode(encoded, &self.ty)?;
         if value.is_null() {
             return Ok(None);
@@ -138,16 +139,6 @@ impl TypeSchema {
         }
         Ok(Some(self.shape.mark(&self.shape.without_write_only(&value))))
     }
-}
-
-/// A planned change as it came back.
-struct Planned {
-    value: Value,
-    requires_replace: Vec<Path>,
-    private: Vec<u8>,
-    warnings: Vec<Remark>,
-    /// Whether the provider is of the older kind.
-    is_legacy: bool,
 }
 
 impl TerraformProvider {
@@ -185,7 +176,7 @@ impl TerraformProvider {
         self.types.data.get(kind).ok_or_else(|| unknown_type(kind))
     }
 
-    fn meta(&self) -> Option<DynamicValue> {
+    pub(super) fn meta(&self) -> Option<DynamicValue> {
         self.types.takes_meta.then(DynamicValue::null)
     }
 
@@ -267,7 +258,7 @@ impl TerraformProvider {
     }
 
     /// Validates what was not validated as it is.
-    async fn validate_once(
+    pub(super) async fn validate_once(
         &self,
         made: &TypeSchema,
         kind: &str,
@@ -366,135 +357,6 @@ impl TerraformProvider {
         let object = LiveObject { value, private: Private(imported.private.clone()) };
         self.read(made, kind, &object).await
     }
-
-    // ---- changes ---------------------------------------------------------------------------
-
-    async fn propose(&self, kind: &str, prior: Option<&LiveObject>, config: &Value) -> Reply {
-        let made = self.made(kind)?;
-        if config.is_null() {
-            let private = Private(self.plan_deletion(made, kind, prior).await?);
-            let (planned, requires_replace, warnings) = (Value::null(), Vec::new(), Vec::new());
-            return Ok(Answer::Proposal(Proposal { planned, requires_replace, private, warnings }));
-        }
-        let before = prior.map(|prior| &prior.value);
-        let proposed = propose::proposed_new(&made.shape, before, config);
-        let encoded = made.encode(config)?;
-        self.validate_once(made, kind, config, encoded.as_ref()).await?;
-        let planned = self.plan(made, kind, prior, &proposed, encoded).await?;
-        if !planned.is_legacy {
-            propose::check_planned(&made.shape, before, config, &planned.value).map_err(|e| {
-                let mut failure =
-                    Failure::rejected(format!("{}. This is a bug in the provider.", e.problem));
-                set_path(&mut failure, &e.path);
-                failure
-            })?;
-        }
-        let proposal = Proposal {
-            planned: planned.value,
-            requires_replace: planned.requires_replace,
-            private: Private(planned.private),
-            warnings: planned.warnings,
-        };
-        Ok(if planned.is_legacy {
-            Answer::ApproximateProposal(proposal)
-        } else {
-            Answer::Proposal(proposal)
-        })
-    }
-
-    async fn plan(
-        &self,
-        made: &TypeSchema,
-        kind: &str,
-        prior: Option<&LiveObject>,
-        proposed: &Value,
-        config: Option<DynamicValue>,
-    ) -> Result<Planned, Failure> {
-        let null = Value::null();
-        let request = wire::PlanResourceChangeRequest {
-            type_name: kind.to_owned(),
-            prior_state: made.encode(prior.map_or(&null, |prior| &prior.value))?,
-            proposed_new_state: made.encode(proposed)?,
-            config,
-            prior_private: prior.map(|prior| prior.private.0.clone()).unwrap_or_default(),
-            provider_meta: self.meta(),
-            client_capabilities: CAPABILITIES,
-            prior_identity: None,
-        };
-        let answer = self.client().plan_resource_change(&request).await.map_err(|e| failed(&e))?;
-        let warnings = accepted(&answer.diagnostics)?;
-        let is_legacy = answer.legacy_type_system;
-        // A provider of the newer kind that would keep what was only sent is told so below; what
-        // one of the older kind returns is kept as it may be.
-        let value = value::decode(answer.planned_state.as_ref(), &made.ty)
-            .map_err(|error| nonsense(&error))?;
-        let value = if is_legacy { made.shape.without_write_only(&value) } else { value };
-        Ok(Planned {
-            value: made.shape.mark(&value),
-            requires_replace: answer.requires_replace.iter().map(path).collect(),
-            private: answer.planned_private,
-            warnings,
-            is_legacy,
-        })
-    }
-
-    /// The private bytes to delete an object with.
-    async fn plan_deletion(
-        &self,
-        made: &TypeSchema,
-        kind: &str,
-        prior: Option<&LiveObject>,
-    ) -> Result<Vec<u8>, Failure> {
-        if !self.types.plans_destroy {
-            return Ok(prior.map(|prior| prior.private.0.clone()).unwrap_or_default());
-        }
-        let null = made.encode(&Value::null())?;
-        let planned = self.plan(made, kind, prior, &Value::null(), null).await?;
-        if planned.value.is_null() {
-            Ok(planned.private)
-        } else {
-            Err(Failure::rejected("the provider planned to keep what was to be deleted"))
-        }
-    }
-
-    async fn apply(&self, call: &ApplyCall) -> Reply {
-        let made = self.made(&call.kind)?;
-        let prior = call.prior.as_ref().map(|prior| &prior.value);
-        let config = made.encode(&call.config)?;
-        self.request_apply(made, call, prior, config, call.planned_private.0.clone()).await
-    }
-
-    /// The bytes of the proposal belong to another step where this deletion is half of a
-    /// replacement, so the deletion is proposed here.
-    async fn delete(&self, call: &ApplyCall) -> Reply {
-        let made = self.made(&call.kind)?;
-        let prior = call.prior.as_ref();
-        let private = self.plan_deletion(made, &call.kind, prior).await?;
-        let null = made.encode(&Value::null())?;
-        self.request_apply(made, call, prior.map(|prior| &prior.value), null, private).await
-    }
-
-    async fn request_apply(
-        &self,
-        made: &TypeSchema,
-        call: &ApplyCall,
-        prior: Option<&Value>,
-        config: Option<DynamicValue>,
-        planned_private: Vec<u8>,
-    ) -> Reply {
-        let null = Value::null();
-        let request = wire::ApplyResourceChangeRequest {
-            type_name: call.kind.clone(),
-            prior_state: made.encode(prior.unwrap_or(&null))?,
-            planned_state: made.encode(&call.planned)?,
-            config,
-            planned_private,
-            provider_meta: self.meta(),
-            planned_identity: None,
-        };
-        let answer = self.client().apply_resource_change(&request).await.map_err(|e| failed(&e))?;
-        applied(made, answer, call.planned.is_null())
-    }
 }
 
 fn digest(kind: &str, config: Option<&DynamicValue>) -> [u8; 32] {
@@ -506,7 +368,7 @@ fn digest(kind: &str, config: Option<&DynamicValue>) -> [u8; 32] {
 }
 
 /// An object that exists has nothing left to be told.
-fn known(value: &Value) -> Result<(), Failure> {
+pub(super) fn known(value: &Value) -> Result<(), Failure> {
     match value.unknown_paths().first() {
         None => Ok(()),
         Some(path) => {
@@ -518,123 +380,11 @@ fn known(value: &Value) -> Result<(), Failure> {
     }
 }
 
-/// What an apply came to. Whatever exists afterwards is handed back, beside errors too.
-fn applied(made: &TypeSchema, answer: wire::ApplyResourceChangeResponse, deletes: bool) -> Reply {
-    let refused = refusal(&answer.diagnostics);
-    let value = match made.receive(answer.new_state.as_ref()) {
-        Ok(value) => value,
-        // It was done, and what came of it cannot be read: only looking can tell.
-        Err(error) => {
-            let mut failure = nonsense(&error);
-            failure.class = FailureClass::Unknown;
-            failure.remarks.extend(refused.into_iter().flat_map(|refused| refused.remarks));
-            return Err(failure);
-        }
-    };
-    let private = Private(answer.private);
-    let failure = match (refused, &value) {
-        (Some(failure), _) => Some(failure),
-        (None, Some(value)) => known(value).err(),
-        (None, None) => None,
-    };
-    let Some(value) = value else {
-        return match failure {
-            Some(failure) => Err(failure),
-            None => Ok(Answer::Object(None)),
-        };
-    };
-    match failure {
-        Some(mut failure) => {
-            let known = value.rebuild(&mut |node| {
-                if node.is_unknown() { Value::null() } else { node }
-            });
-            failure.partial = Some(LiveObject { value: known, private });
-            Err(failure)
-        }
-        None if answer.legacy_type_system && !deletes => {
-            Ok(Answer::Approximate(LiveObject { value, private }))
-        }
-        None => Ok(Answer::Object(Some(LiveObject { value, private }))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tfplugin::wire;
-    use tfplugin::wire::Severity;
 
-    use super::applied;
     use super::path;
-    use crate::model::value::Value;
-    use crate::provider::Answer;
-    use crate::provider::FailureClass;
-    use crate::provider::terraform::schema::TypeSchema;
-    use crate::provider::terraform::schema::tests::attribute;
-    use crate::provider::terraform::schema::tests::schema;
-    use crate::provider::terraform::value::encode;
-
-    fn made() -> TypeSchema {
-        let attributes =
-            vec![attribute("id", "\"string\"", "c"), attribute("pin", "\"string\"", "ow")];
-        schema(attributes, Vec::new())
-    }
-
-    fn object(id: Value) -> Value {
-        Value::object([("id", id), ("pin", Value::string("secret"))])
-    }
-
-    fn answer(state: &Value, error: bool) -> wire::ApplyResourceChangeResponse {
-        let diagnostic = wire::Diagnostic {
-            severity: Severity::Error as i32,
-            summary: "it broke".to_owned(),
-            ..Default::default()
-        };
-        wire::ApplyResourceChangeResponse {
-            new_state: Some(encode(state, &made().ty).unwrap()),
-            private: b"p".to_vec(),
-            diagnostics: if error { vec![diagnostic] } else { Vec::new() },
-            ..Default::default()
-        }
-    }
-
-    #[test]
-    fn what_exists_is_kept_beside_errors() {
-        let failure = applied(&made(), answer(&object(Value::string("i")), true), false);
-        let failure = failure.unwrap_err();
-        assert_eq!(failure.class, FailureClass::Rejected);
-        let partial = failure.partial.unwrap();
-        assert_eq!(partial.value.get("id"), Some(&Value::string("i")));
-        assert!(partial.value.get("pin").unwrap().is_null(), "only ever sent");
-        assert_eq!(partial.private.0, b"p");
-        let nothing = applied(&made(), answer(&Value::null(), true), false).unwrap_err();
-        assert_eq!((nothing.class, nothing.partial), (FailureClass::Rejected, None));
-    }
-
-    #[test]
-    fn what_is_left_unknown_is_an_error_and_kept_as_null() {
-        let failure = applied(&made(), answer(&object(Value::unknown()), false), false);
-        let failure = failure.unwrap_err();
-        assert_eq!(failure.remarks[0].path.to_string(), "id");
-        assert!(failure.partial.unwrap().value.get("id").unwrap().is_null());
-    }
-
-    #[test]
-    fn an_answer_that_cannot_be_read_leaves_the_outcome_open() {
-        let mut wrong = answer(&Value::null(), false);
-        wrong.new_state = Some(wire::DynamicValue::msgpack(vec![0x91, 0xc3]));
-        let failure = applied(&made(), wrong, false).unwrap_err();
-        assert_eq!(failure.class, FailureClass::Unknown);
-    }
-
-    #[test]
-    fn a_provider_of_the_older_kind_is_not_held_to_its_plan() {
-        let mut legacy = answer(&object(Value::string("i")), false);
-        legacy.legacy_type_system = true;
-        let reply = applied(&made(), legacy, false).unwrap();
-        assert!(matches!(reply, Answer::Approximate(_)));
-        let strict = applied(&made(), answer(&object(Value::string("i")), false), false).unwrap();
-        assert!(matches!(strict, Answer::Object(Some(_))));
-    }
 
     #[test]
     fn a_path_ends_where_it_stops_making_sense() {

@@ -6,7 +6,7 @@
 //! configured once. Only the types that the caller names are decoded, for a
 //! large provider has two thousand of them.
 //!
-//! * [`lifecycle`] makes the remote calls of each [`Call`] and judges the answers.
+//! * [`lifecycle`] and [`change`] make the remote calls of each [`Call`] and judge the answers.
 //! * [`value`], [`json`], [`type_json`] and [`msgpack`] are values on the wire, [`schema`] shapes.
 //! * [`propose`] merges configuration and what exists, as the protocol asks of a host.
 //! * [`find`] looks for what a lost create made; [`governance`] is what gov knows of types.
@@ -16,6 +16,7 @@
 //! It does not know resource identities, functions, ephemeral resources and state moves yet, and
 //! refuses what a provider wants to put off.
 
+pub mod change;
 pub mod find;
 pub mod governance;
 pub mod install;
