@@ -350,6 +350,24 @@ impl Block {
         Value::map(conformed).with_sensitive(config.is_sensitive())
     }
 
+    /// The configuration as it may be kept: what may only be sent is unknown, so that whoever
+    /// sends it evaluates it again.
+    #[must_use]
+    pub fn withhold_write_only(&self, config: &Value) -> Value {
+        let Some(members) = config.as_map() else { return config.clone() };
+        let withhold = |(name, member): (&String, &Value)| {
+            let withheld = match (self.attributes.get(name), self.blocks.get(name)) {
+                (Some(attribute), _) if attribute.write_only && !member.is_null() => {
+                    Value::unknown().with_sensitive(true)
+                }
+                (None, Some(nested)) => nested.withhold_write_only(member),
+                _ => member.clone(),
+            };
+            (name.clone(), withheld)
+        };
+        Value::map(members.iter().map(withhold).collect()).with_sensitive(config.is_sensitive())
+    }
+
     /// Marks as sensitive whatever the schema says is: providers return values without marks.
     #[must_use]
     pub fn mark_sensitive(&self, value: &Value) -> Value {
@@ -455,17 +473,24 @@ impl NestedBlock {
         }
     }
 
+    fn withhold_write_only(&self, value: &Value) -> Value {
+        self.each(value, &|item| self.block.withhold_write_only(item))
+    }
+
     fn mark_sensitive(&self, value: &Value) -> Value {
-        let mark = |item: &Value| self.block.mark_sensitive(item);
-        let marked = match (self.nesting, value.kind()) {
-            (Nesting::List, Kind::List(items)) => Value::list(items.iter().map(mark).collect()),
-            (Nesting::Set, Kind::Set(items)) => Value::set(items.iter().map(mark).collect()),
+        self.each(value, &|item| self.block.mark_sensitive(item))
+    }
+
+    fn each(&self, value: &Value, change: &dyn Fn(&Value) -> Value) -> Value {
+        let changed = match (self.nesting, value.kind()) {
+            (Nesting::List, Kind::List(items)) => Value::list(items.iter().map(change).collect()),
+            (Nesting::Set, Kind::Set(items)) => Value::set(items.iter().map(change).collect()),
             (Nesting::Map, Kind::Map(members)) => {
-                Value::map(members.iter().map(|(k, v)| (k.clone(), mark(v))).collect())
+                Value::map(members.iter().map(|(k, v)| (k.clone(), change(v))).collect())
             }
-            _ => self.block.mark_sensitive(value),
+            _ => change(value),
         };
-        marked.with_sensitive(value.is_sensitive())
+        changed.with_sensitive(value.is_sensitive())
     }
 }
 
@@ -484,6 +509,8 @@ pub fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<
 mod tests {
     use super::Attribute;
     use super::Block;
+    use super::NestedBlock;
+    use super::Nesting;
     use super::Type;
     use super::convert;
     use crate::model::value::Value;
@@ -495,6 +522,29 @@ mod tests {
         let wrong =
             convert(&Value::list(vec![Value::bool(true)]), &Type::List(Box::new(Type::Number)));
         assert_eq!(wrong.unwrap_err().to_string(), "[0]: needs a number, has a bool");
+    }
+
+    #[test]
+    fn what_may_only_be_sent_is_withheld() {
+        let secret = Attribute { write_only: true, ..Attribute::optional(Type::String) };
+        let inner =
+            Block { attributes: [("pin".to_owned(), secret.clone())].into(), ..Block::default() };
+        let nested =
+            NestedBlock { nesting: Nesting::List, block: inner, items_min: 0, items_max: 0 };
+        let block = Block {
+            attributes: [("a".to_owned(), secret.clone()), ("b".to_owned(), secret)].into(),
+            blocks: [("login".to_owned(), nested)].into(),
+        };
+        let login = Value::object([("pin", Value::string("1234"))]);
+        let config = Value::object([
+            ("a", Value::string("hunter2")),
+            ("b", Value::null()),
+            ("login", Value::list(vec![login])),
+        ]);
+        let kept = block.withhold_write_only(&config);
+        assert!(kept.get("a").unwrap().is_unknown() && kept.get("b").unwrap().is_null());
+        let paths: Vec<String> = kept.unknown_paths().iter().map(ToString::to_string).collect();
+        assert_eq!(paths, ["a", "login[0].pin"]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::provider::Governance;
 use crate::provider::PriceRule;
 use crate::provider::RegionRule;
 use crate::provider::TagRule;
+use crate::provider::TagText;
 
 /// What every tag of gov's begins with. Nobody else may set such a tag.
 pub const TAG_PREFIX: &str = "gov:";
@@ -86,12 +87,21 @@ pub fn inject_tags(
         });
     }
     for (key, value) in tags {
-        merged.insert(escape(key), value.clone());
+        merged.insert(escape(key), fitting(value, rule.text.as_ref()));
     }
     let sensitive = given.is_some_and(Value::is_sensitive);
     let mut members = members.clone();
     members.insert(rule.attribute.clone(), Value::map(merged).with_sensitive(sensitive));
     Ok(Value::map(members).with_sensitive(config.is_sensitive()))
+}
+
+/// The text of a tag as its provider takes it.
+fn fitting(value: &Value, rule: Option<&TagText>) -> Value {
+    let (Some(text), Some(rule)) = (value.as_str(), rule) else { return value.clone() };
+    let kept = |c: char| c.is_alphanumeric() || rule.extra.contains(c);
+    let text: String =
+        text.chars().map(|c| if kept(c) { c } else { '_' }).take(rule.chars_max).collect();
+    Value::string(text).with_sensitive(value.is_sensitive())
 }
 
 /// What governance needs to know of a resource, from its type and its values.
@@ -115,10 +125,13 @@ pub fn facts(governance: &Governance, value: &Value, provider_config: &Value) ->
             Some(text(provider_config.get(name)).unwrap_or_else(|| UNKNOWN_TEXT.to_owned()))
         }
     };
+    let mut classes = governance.classes.clone();
+    let met = governance.conditions.iter().filter(|condition| condition.holds(value));
+    classes.extend(met.map(|condition| condition.class.clone()));
     Facts {
         bears_data: governance.bears_data,
         region,
-        classes: governance.classes.clone(),
+        classes,
         endpoints: governance.endpoints.iter().filter_map(|name| text(value.get(name))).collect(),
         price: match &governance.price {
             PriceRule::Unmapped => PriceFact::Unmapped,
@@ -165,11 +178,12 @@ mod tests {
     use crate::model::lifetime::Timestamp;
     use crate::model::value::Value;
     use crate::provider::TagRule;
+    use crate::provider::TagText;
 
     /// G10: the caller cannot override the environment's tags, whatever the provider's alphabet.
     #[test]
     fn g10_reserved_tags_cannot_be_overridden() {
-        let rule = TagRule { attribute: "tags".into(), key_extra: "-_".into() };
+        let rule = TagRule { attribute: "tags".into(), key_extra: "-_".into(), text: None };
         let tags = [("gov:owner".to_owned(), Value::string("ann"))];
         let config =
             Value::object([("tags", Value::object([("gov_owner", Value::string("bob"))]))]);
@@ -181,6 +195,17 @@ mod tests {
         assert_eq!(merged.get("mine").unwrap().as_str(), Some("x"));
         let config = Value::object([("tags", Value::unknown())]);
         assert!(inject_tags(&config, &rule, &tags).is_err());
+    }
+
+    #[test]
+    fn g10_a_purpose_in_free_words_fits_a_tag() {
+        let text = Some(TagText { extra: " _-".into(), chars_max: 12 });
+        let rule = TagRule { attribute: "tags".into(), key_extra: ":".into(), text };
+        let tags = [("gov:purpose".to_owned(), Value::string("Größe (test), of everything"))];
+        let config = Value::object([("tags", Value::null())]);
+        let injected = inject_tags(&config, &rule, &tags).unwrap();
+        let purpose = injected.get("tags").unwrap().get("gov:purpose").unwrap();
+        assert_eq!(purpose.as_str(), Some("Größe _test_"));
     }
 
     #[test]

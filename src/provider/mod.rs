@@ -8,6 +8,7 @@
 pub mod builtin;
 pub mod catalog;
 pub mod sim;
+pub mod terraform;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -21,6 +22,7 @@ use crate::model::id::EnvironmentId;
 use crate::model::id::Marker;
 use crate::model::lifetime::Timestamp;
 use crate::model::schema::Schema;
+use crate::model::value::Kind;
 use crate::model::value::Path;
 use crate::model::value::Value;
 
@@ -76,6 +78,60 @@ pub struct Governance {
     pub price: PriceRule,
     /// Attributes that hold third-party endpoints; each must be a declared integration.
     pub endpoints: BTreeSet<String>,
+    /// Further classes, which only some values make.
+    pub conditions: Vec<Condition>,
+}
+
+/// A kind of act that only some values of an attribute make it, such as opening a port to
+/// everybody.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Condition {
+    /// The class that it adds.
+    pub class: String,
+    /// The attribute, step by step; items of collections on the way are all looked at.
+    pub attribute: Vec<String>,
+    /// Texts that the attribute is then, a bool or number being its text.
+    pub is: BTreeSet<String>,
+    /// Texts that the attribute begins with then.
+    pub begins: BTreeSet<String>,
+}
+
+impl Condition {
+    /// Whether an object meets it. What is not known yet counts as meeting it.
+    #[must_use]
+    pub fn holds(&self, object: &Value) -> bool {
+        self.holds_from(object, &self.attribute)
+    }
+
+    fn holds_from(&self, value: &Value, steps: &[String]) -> bool {
+        // INVARIANT (unknown is never free or allowed).
+        if value.is_unknown() {
+            return true;
+        }
+        if let Some(items) = value.as_items() {
+            return items.iter().any(|item| self.holds_from(item, steps));
+        }
+        match (steps.split_first(), value.as_map()) {
+            (Some((name, rest)), Some(members)) => match members.get(name) {
+                Some(member) => self.holds_from(member, rest),
+                // Not an attribute of this object: the keys of a map are passed over.
+                None => members
+                    .values()
+                    .any(|member| member.as_map().is_some() && self.holds_from(member, steps)),
+            },
+            (None, Some(members)) => members.values().any(|member| self.holds_from(member, &[])),
+            (None, None) => {
+                let text = match value.kind() {
+                    Kind::String(text) => text.clone(),
+                    Kind::Bool(truth) => truth.to_string(),
+                    Kind::Number(number) => number.to_string(),
+                    _ => return false,
+                };
+                self.is.contains(&text) || self.begins.iter().any(|start| text.starts_with(start))
+            }
+            (Some(_), None) => false,
+        }
+    }
 }
 
 /// Where tags go.
@@ -85,6 +141,17 @@ pub struct TagRule {
     pub attribute: String,
     /// Characters a tag key may have beside letters and digits; others become `_`.
     pub key_extra: String,
+    /// What the text of a tag may be; absent where it may be any.
+    pub text: Option<TagText>,
+}
+
+/// What the text of a tag may be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TagText {
+    /// Characters it may have beside letters and digits; others become `_`.
+    pub extra: String,
+    /// How many characters it may have; the rest is cut off.
+    pub chars_max: usize,
 }
 
 /// Where a resource lies.
@@ -280,10 +347,17 @@ pub enum Answer {
     Upgraded(Value),
     /// To read, apply and import: the object, or that there is none.
     Object(Option<LiveObject>),
+    /// To apply: the object, of a type that says of itself that its values may differ in form from
+    /// what was planned. Differences from the plan are then no failure.
+    Approximate(LiveObject),
     /// To reading a data source: its value.
     Data(Value),
     /// To propose.
     Proposal(Proposal),
+    /// To propose, for a type that says of itself that its values may differ in form from the
+    /// configuration: text that means the same, nothing for empty, what is there for what is not
+    /// configured. The plan holds what is proposed, and that is what is judged.
+    ApproximateProposal(Proposal),
     /// To find.
     Found(Finding),
 }
@@ -306,6 +380,8 @@ pub struct Proposal {
 pub enum Finding {
     /// It happened: this is the object.
     Found(LiveObject),
+    /// It happened: this is the object, whose values may differ in form from what was planned.
+    Approximate(LiveObject),
     /// It did not happen and will not any more.
     Absent,
     /// Nobody can say. Never a reason to create again.
@@ -398,5 +474,36 @@ impl Failure {
             remark.path = Path::attribute(attribute);
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Condition;
+    use crate::model::value::Value;
+
+    #[test]
+    fn a_condition_looks_into_collections_and_takes_the_unknown_for_met() {
+        let condition = Condition {
+            class: "expose-public".to_owned(),
+            attribute: vec!["ingress".to_owned(), "cidr_blocks".to_owned()],
+            is: ["0.0.0.0/0".to_owned()].into(),
+            begins: ["::".to_owned()].into(),
+        };
+        let object = |cidr: Value| {
+            let rule = Value::object([("cidr_blocks", Value::list(vec![cidr]))]);
+            Value::object([("ingress", Value::set(vec![rule]))])
+        };
+        assert!(condition.holds(&object(Value::string("0.0.0.0/0"))));
+        assert!(condition.holds(&object(Value::string("::/0"))));
+        assert!(condition.holds(&object(Value::unknown())));
+        assert!(condition.holds(&Value::object([("ingress", Value::unknown())])));
+        assert!(!condition.holds(&object(Value::string("10.0.0.0/8"))));
+        assert!(!condition.holds(&Value::object([("ingress", Value::null())])));
+        let keyed = Value::object([("a", object(Value::string("0.0.0.0/0")))]);
+        assert!(condition.holds(&keyed), "a key on the way is passed over");
+        let truth = Condition { attribute: vec!["public".to_owned()], ..condition };
+        let truth = Condition { is: ["true".to_owned()].into(), ..truth };
+        assert!(truth.holds(&Value::object([("public", Value::bool(true))])));
     }
 }

@@ -1,5 +1,6 @@
-//! Providers, built-in and simulated.
+//! Providers, built-in, simulated and hosted.
 
 mod conformance;
 mod fixture;
 mod local;
+mod terraform;

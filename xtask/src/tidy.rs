@@ -120,11 +120,17 @@ pub const EXTRA_EDGES: &[(&str, &str, &str)] = &[
 /// no row. Sorted by path.
 pub const IO_FILES: &[(&str, &str)] = &[
     ("examples/cost-cases/main.rs", "reads the cases it is given"),
+    ("providers/tfplugin/src/process/child.rs", "a plugin inherits the environment"),
+    ("providers/tfplugin/src/process/mod.rs", "removes the socket that a plugin leaves"),
     ("src/cli/config.rs", "the one place that reads configuration"),
     ("src/host/clock.rs", "the clock"),
     ("src/host/files.rs", "reads and writes files"),
     ("src/provider/builtin/local/kin.rs", "looks for processes"),
     ("src/provider/builtin/local/launcher.rs", "reads the kernel's name for this boot"),
+    ("src/provider/terraform/install/hash.rs", "hashes the files of an installed plugin"),
+    ("src/provider/terraform/install/mirror.rs", "looks for installed plugins"),
+    ("src/provider/terraform/process.rs", "names the program and looks at its file"),
+    ("src/provider/terraform/schema_cache.rs", "keeps schemas between runs"),
     ("src/state/local/", "the journal, its index and its locks are files"),
     ("xtask/src/ci.rs", "times the stages"),
     ("xtask/src/tree.rs", "reads the working tree"),

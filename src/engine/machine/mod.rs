@@ -8,6 +8,8 @@
 mod outcome;
 mod prepare;
 
+pub use crate::engine::machine::prepare::fills;
+
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;

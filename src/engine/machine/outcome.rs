@@ -90,7 +90,10 @@ impl Machine {
     pub(super) fn step_answered(&mut self, step: StepId, reply: Reply, now: Timestamp) {
         let Some(track) = self.tracks.get(&step) else { return };
         match (track.progress.clone(), reply) {
-            (Progress::Proposing(prepared), Ok(Answer::Proposal(proposal))) => {
+            (
+                Progress::Proposing(prepared),
+                Ok(Answer::Proposal(proposal) | Answer::ApproximateProposal(proposal)),
+            ) => {
                 self.proposed(step, prepared, proposal);
             }
             (Progress::Reading, Ok(Answer::Data(value))) => {
@@ -134,6 +137,9 @@ impl Machine {
         let Some(intent) = self.tracks.get(&step).and_then(|t| t.intent.clone()) else { return };
         match reply {
             Ok(Answer::Object(object)) => self.made(step, &intent, &prepared.planned, object),
+            Ok(Answer::Approximate(object)) => {
+                self.made_roughly(step, &intent, &prepared.planned, object);
+            }
             Ok(_) => {
                 let error = "the provider's answer does not fit the call".to_owned();
                 self.settle(step, Settled::Unknown { error }, Outlook::Look);
@@ -169,6 +175,14 @@ impl Machine {
                 self.settle(step, Settled::Refused { error: error.clone() }, Outlook::Fail(error));
             }
         }
+    }
+
+    /// The same, where the object's values may differ in form from what was planned.
+    fn made_roughly(&mut self, step: StepId, intent: &Intent, planned: &Value, object: LiveObject) {
+        if intent.action.deletes() || !object.value.is_wholly_known() {
+            return self.made(step, intent, planned, Some(object));
+        }
+        self.present(step, intent, planned, object, None, false);
     }
 
     fn failed(&mut self, step: StepId, intent: &Intent, failure: Failure) {
@@ -341,6 +355,9 @@ impl Machine {
         match reply {
             Ok(Answer::Found(Finding::Found(object))) => {
                 self.made(step, &intent, &planned, Some(object));
+            }
+            Ok(Answer::Found(Finding::Approximate(object))) => {
+                self.made_roughly(step, &intent, &planned, object);
             }
             Ok(Answer::Found(Finding::Absent)) => self.did_not_happen(step),
             Ok(Answer::Found(Finding::CannotTell(why))) => self.look_again(step, why, now),

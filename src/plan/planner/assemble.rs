@@ -151,6 +151,10 @@ impl Planner {
             let revision = self.request.resources_revision;
             change::marker(self.request.environment, address, revision)
         };
+        let withheld = match &offer {
+            Some(offer) => offer.schema.block.withhold_write_only(&instance.config),
+            None => instance.config.clone(),
+        };
         Ok(Change {
             address: address.clone(),
             provider: instance.provider.clone(),
@@ -158,7 +162,7 @@ impl Planner {
             reason: instance.reason.clone(),
             prior,
             recorded,
-            config: sealer.seal(&instance.config)?,
+            config: sealer.seal(&withheld)?,
             planned: sealer.seal(&instance.planned)?,
             planned_private: sealer.seal_private(&instance.private)?,
             each,

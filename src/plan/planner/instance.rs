@@ -67,6 +67,8 @@ pub(super) struct Instance {
     pub(super) action: Action,
     pub(super) reason: Reason,
     pub(super) prior: Option<LiveObject>,
+    /// Whether proposals may differ in form from the configuration.
+    approximate: bool,
     /// What the object will be, and the provider's bytes for it.
     pub(super) planned: Value,
     pub(super) private: crate::model::environment::Private,
@@ -120,6 +122,7 @@ impl Planner {
                         action: Action::NoOp,
                         reason: Reason::Differs,
                         prior: None,
+                        approximate: false,
                         planned: Value::null(),
                         private: crate::model::environment::Private::default(),
                     };
@@ -258,6 +261,16 @@ impl Planner {
             (Stage::Validating, Ok(Answer::Accepted { warnings })) => {
                 self.warn(&address.to_string(), &warnings);
                 self.propose(address);
+            }
+            (
+                stage @ (Stage::Proposing | Stage::ProposingAnew(_)),
+                Ok(Answer::ApproximateProposal(proposal)),
+            ) => {
+                if let Some(instance) = self.instances.get_mut(address) {
+                    instance.approximate = true;
+                    instance.stage = stage;
+                }
+                self.advance_instance(address, Ok(Answer::Proposal(proposal)));
             }
             (Stage::Proposing, Ok(Answer::Proposal(proposal))) => self.proposed(address, proposal),
             (Stage::ProposingAnew(reason), Ok(Answer::Proposal(proposal))) => {
@@ -416,7 +429,9 @@ impl Planner {
             None => proposal.planned,
         };
         let planned = planned.with_marks_of(&instance.config);
-        if let Some(problem) = contradiction(&instance.config, &planned) {
+        let prior = instance.prior.as_ref().map(|prior| &prior.value);
+        let found = contradiction(&instance.config, prior, &planned);
+        if let Some(problem) = found.filter(|_| !instance.approximate) {
             let failure = Failure::rejected(format!(
                 "the provider's proposal contradicts the configuration at {problem}"
             ));
@@ -480,13 +495,16 @@ impl Planner {
 }
 
 /// Where a proposal does not keep what the configuration says, if anywhere. A null in the
-/// configuration leaves the provider free.
-fn contradiction(config: &Value, planned: &Value) -> Option<Path> {
+/// configuration leaves the provider free, and a provider may take a change for none and keep what
+/// is there.
+fn contradiction(config: &Value, prior: Option<&Value>, planned: &Value) -> Option<Path> {
     let members = config.as_map()?;
     let differs = |(name, wanted): (&String, &Value)| {
         let got = planned.get(name)?;
         let free = wanted.is_null() || !wanted.is_wholly_known() || !got.is_wholly_known();
+        let kept = prior.and_then(|prior| prior.get(name)).is_some_and(|prior| same(prior, got));
         (!free
+            && !kept
             && wanted.kind_name() == got.kind_name()
             && got.as_map().is_none()
             && !same(wanted, got))

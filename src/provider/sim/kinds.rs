@@ -74,7 +74,7 @@ pub(crate) const KINDS: [Kind; 6] = [
         defaults: || vec![("size", Value::number(1_i64))],
         governance: || Governance {
             // Stricter about keys than `sim_object`, so that escaping is exercised.
-            tags: Some(TagRule { attribute: "tags".into(), key_extra: "-_".into() }),
+            tags: Some(TagRule { attribute: "tags".into(), key_extra: "-_".into(), text: None }),
             region: RegionRule::Attribute("region".into()),
             bears_data: true,
             price: PriceRule::Declared(Cost::priced(Money::new(
@@ -132,7 +132,7 @@ pub(crate) const KINDS: [Kind; 6] = [
         },
         defaults: || vec![("size", Value::number(1_i64)), ("zone", Value::string("zone-a"))],
         governance: || Governance {
-            tags: Some(TagRule { attribute: "tags".into(), key_extra: ":-_./".into() }),
+            tags: Some(TagRule { attribute: "tags".into(), key_extra: ":-_./".into(), text: None }),
             ..free("a simulated object takes no room")
         },
     },

@@ -323,7 +323,7 @@ fn create_somehow(cloud: &mut SimCloud, name: &str, is_careful: bool) {
     for _ in 0..100 {
         if may_exist && is_careful {
             match find(cloud, name) {
-                Finding::Found(_) => return,
+                Finding::Found(_) | Finding::Approximate(_) => return,
                 Finding::Absent => may_exist = false,
                 Finding::CannotTell(_) => {}
             }

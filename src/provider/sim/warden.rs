@@ -161,7 +161,7 @@ mod tests {
             name: name.into(),
             environment: None,
             marker: Some(Marker(marker.into())),
-            tag_rule: Some(TagRule { attribute: "tags".into(), key_extra: "-".into() }),
+            tag_rule: Some(TagRule { attribute: "tags".into(), key_extra: "-".into(), text: None }),
             tags_at_create: [("gov_owner".to_owned(), "ada".to_owned())].into(),
         }
     }

@@ -224,7 +224,7 @@ pub(super) fn create(ground: &Ground, call: &ApplyCall) -> Result<LiveObject, Fa
     let own = ground.make_own(&root)?;
     let folder = open_folder(&root, &planned)?;
     match settle(&own, &stem, &planned)? {
-        Finding::Found(object) => return Ok(object),
+        Finding::Found(object) | Finding::Approximate(object) => return Ok(object),
         Finding::CannotTell(why) => return Err(Failure::unknown(why)),
         Finding::Absent => {}
     }

@@ -215,8 +215,11 @@ impl Kind {
             Self::Process => "runs on this machine, which is paid for already",
         };
         let runs = matches!(self, Self::Command | Self::Process);
-        let tags = (self == Self::Process)
-            .then(|| TagRule { attribute: "labels".into(), key_extra: "_".into() });
+        let tags = (self == Self::Process).then(|| TagRule {
+            attribute: "labels".into(),
+            key_extra: "_".into(),
+            text: None,
+        });
         Governance {
             tags,
             region: RegionRule::Local,
