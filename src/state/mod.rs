@@ -1,8 +1,8 @@
 //! State: what gov knows, kept as an append-only journal of events.
 //!
 //! A [`Store`] appends batches of events under preconditions and folds them into what others ask
-//! for: a [`Ledger`](summary::Ledger) with a small [`Summary`](summary::Summary) of every
-//! environment, and a full [`Snapshot`](snapshot::Snapshot) of one. The journal is the truth;
+//! for: a [`Ledger`] with a small [`Summary`](summary::Summary) of every
+//! environment, and a full [`Snapshot`] of one. The journal is the truth;
 //! everything else can be rebuilt from it. No lock is held while a provider is called.
 
 pub mod codec;

@@ -4,6 +4,7 @@
 mod applying;
 mod drift;
 mod freeze;
+mod governance;
 mod life;
 mod limits;
 mod matrix;

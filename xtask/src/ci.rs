@@ -119,7 +119,8 @@ pub fn cost_cases(root: &Path, arguments: &[String]) -> Outcome {
 ///
 /// Where cargo cannot be started.
 pub fn doc(root: &Path) -> Outcome {
-    let arguments = owned(&["doc", "--workspace", "--no-deps", "--locked"]);
+    let arguments =
+        owned(&["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"]);
     tree::run(root, "cargo", &arguments, &[("RUSTDOCFLAGS", "-D warnings".to_owned())])
 }
 
