@@ -8,6 +8,7 @@ use crate::cost;
 use crate::engine;
 use crate::engine::driver;
 use crate::model::address::Address;
+use crate::model::cost::Cost;
 use crate::model::cost::Quote;
 use crate::model::decision::Act;
 use crate::model::decision::Decision;
@@ -19,6 +20,7 @@ use crate::model::id::EnvironmentId;
 use crate::model::lifetime::Life;
 use crate::model::lifetime::Term;
 use crate::model::lifetime::Timestamp;
+use crate::model::money::Money;
 use crate::model::plan::Plan;
 use crate::model::plan::PlanKind;
 use crate::ops::Context;
@@ -32,6 +34,7 @@ use crate::plan::Request;
 use crate::plan::planner::Planner;
 use crate::policy::checks;
 use crate::provider::Offer;
+use crate::provider::PriceRule;
 use crate::state::snapshot::Snapshot;
 
 /// The revision of an environment's resources right after it was made.
@@ -221,6 +224,27 @@ pub(crate) struct Providers {
     pub offers: BTreeMap<String, Arc<Offer>>,
 }
 
+/// An offer in which types without a price have the one that the trust root declares.
+fn priced(offer: Arc<Offer>, prices: &BTreeMap<String, Money>) -> Arc<Offer> {
+    let open = |(kind, of): &(&String, &Money)| {
+        let known = offer.resources.get(*kind).map(|offered| &offered.governance.price);
+        known == Some(&PriceRule::Unmapped) && !of.amount().is_sign_negative()
+    };
+    let declared: Vec<(&String, &Money)> = prices.iter().filter(open).collect();
+    if declared.is_empty() {
+        return offer;
+    }
+    let mut fresh = (*offer).clone();
+    for (kind, price) in declared {
+        if let Some(offered) = fresh.resources.get_mut(kind) {
+            let mut of_type = (**offered).clone();
+            of_type.governance.price = PriceRule::Declared(Cost::priced(*price));
+            *offered = Arc::new(of_type);
+        }
+    }
+    Arc::new(fresh)
+}
+
 /// Opens every provider that the blueprint or the books name.
 pub(crate) fn open(
     context: &Context,
@@ -238,7 +262,8 @@ pub(crate) fn open(
     for (name, source) in sources {
         let provider =
             context.catalog.open(&source).map_err(|error| OpError::Failed(error.to_string()))?;
-        offers.insert(source, provider.offer());
+        let offer = priced(provider.offer(), &context.trust.prices);
+        offers.insert(source, offer);
         providers.insert(name, provider);
     }
     Ok(Providers { providers, offers })

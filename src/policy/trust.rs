@@ -158,6 +158,8 @@ pub struct Trust {
     pub ceiling: Limits,
     /// What to do about things without a price.
     pub unpriced: Unpriced,
+    /// What a type costs in a month that nobody else has priced, by its name.
+    pub prices: BTreeMap<String, Money>,
     /// Teams; any may be named where none is listed.
     pub teams: BTreeMap<String, Team>,
     /// Purposes with a budget of their own, by the words that environments state.
@@ -190,6 +192,7 @@ impl Default for Trust {
                 on_expiry: None,
             },
             unpriced: Unpriced::Deny,
+            prices: BTreeMap::new(),
             teams: BTreeMap::new(),
             purposes: BTreeMap::new(),
             owners: BTreeMap::new(),

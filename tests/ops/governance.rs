@@ -35,6 +35,20 @@ fn g25_a_purpose_has_a_budget_of_its_own() {
     assert_eq!(world.live(), 1);
 }
 
+/// G4: what nobody has priced takes the price that the trust root declares, and no other.
+#[test]
+fn g4_a_declared_price_counts_like_any_other() {
+    let mut world = World::new(SimPlan::calm());
+    let text = blueprint("[resource.sim_unpriced.a]\nname = \"a\"\n");
+    assert!(world.apply("demo", &text).is_err());
+    world.trust.prices.insert("sim_unpriced".into(), "51.00 USD".parse().unwrap());
+    assert!(world.apply("demo", &text).is_err());
+    world.trust.prices.insert("sim_unpriced".into(), "7.00 USD".parse().unwrap());
+    let (_, quote, _) = world.apply("demo", &text).unwrap().plan.unwrap();
+    assert_eq!(quote.after.summary(), "7.00 USD");
+    assert_eq!(world.live(), 1);
+}
+
 /// G27: environments are found by what they are for.
 #[test]
 fn g27_environments_are_found_by_their_purpose() {
