@@ -11,6 +11,7 @@ use crate::model::decision::Act;
 use crate::model::event::Event;
 use crate::model::event::FreezeScope;
 use crate::model::event::Holder;
+use crate::model::event::Settled;
 use crate::model::lifetime::Timestamp;
 use crate::ops::Context;
 use crate::ops::OpError;
@@ -19,6 +20,7 @@ use crate::ops::governed::Petition;
 use crate::ops::governed::append;
 use crate::ops::governed::govern;
 use crate::ops::lifetime::check_reason;
+use crate::state::HistoryQuery;
 use crate::state::Preconditions;
 use crate::state::summary::Ledger;
 
@@ -41,6 +43,8 @@ pub struct Stopped {
     pub in_flight: BTreeSet<Address>,
     /// What of that was still under way when the report was made.
     pub still: BTreeSet<Address>,
+    /// How each of what was in flight ended, in words.
+    pub outcomes: BTreeMap<Address, String>,
     /// Whether the operation has ended.
     pub ended: bool,
 }
@@ -152,6 +156,7 @@ async fn watch_end(
                 since: lease.since,
                 in_flight: summary.uncertain.clone(),
                 still: summary.uncertain.clone(),
+                outcomes: BTreeMap::new(),
                 ended: false,
             };
             Some((summary.id, stopped))
@@ -170,5 +175,30 @@ async fn watch_end(
             stopped.ended = summary.run.is_none() || summary.lease.is_none();
         }
     }
+    for (id, stopped) in &mut stopped {
+        let query = HistoryQuery {
+            environment: Some(*id),
+            kinds: vec!["step-settled"],
+            since: before.globals.last,
+        };
+        for recorded in context.store.history(query).await? {
+            if let Event::StepSettled { address, settled, .. } = recorded.event
+                && stopped.in_flight.contains(&address)
+            {
+                stopped.outcomes.insert(address, how(&settled).to_owned());
+            }
+        }
+    }
     Ok(stopped.into_iter().map(|(_, stopped)| stopped).collect())
+}
+
+/// How an effect ended, in words.
+fn how(settled: &Settled) -> &'static str {
+    match settled {
+        Settled::Present { error: None, .. } => "it is there",
+        Settled::Present { error: Some(_), .. } => "it is there, and something failed",
+        Settled::Absent { .. } => "it is gone",
+        Settled::Refused { .. } => "nothing happened",
+        Settled::Unknown { .. } => "nobody knows yet",
+    }
 }

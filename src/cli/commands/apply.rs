@@ -90,14 +90,16 @@ pub async fn apply(session: &Session<'_>, arguments: &ApplyArgs) -> Result<Answe
     Ok(told(session, &report?))
 }
 
-/// Says when the reaper last ran where that leaves something overdue.
+/// Says when the reaper last ran, and what is overdue.
 async fn overdue(session: &Session<'_>, opened: &Opened) {
     let Ok(ledger) = opened.context.ledger().await else { return };
     let now = session.now();
     let due = ledger.environments.values().filter(|summary| summary.is_due(now));
     let names: Vec<&str> = due.map(|summary| summary.name.as_str()).collect();
-    if !names.is_empty() {
-        let reaper = render::list::reaper(&ledger, now);
+    let reaper = render::list::reaper(&ledger, now);
+    if names.is_empty() {
+        session.ui.talk(&reaper);
+    } else {
         session.ui.warn(&format!("OVERDUE: {}. {reaper}", names.join(", ")));
     }
 }

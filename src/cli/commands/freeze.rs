@@ -39,6 +39,9 @@ pub async fn freeze(
             "{}: {} (pid {}): {count} under way when the freeze came; {how}.\n",
             stopped.environment, holder.operation, holder.pid
         ));
+        for (address, how) in &stopped.outcomes {
+            text.push_str(&format!("  {address}: {how}\n"));
+        }
     }
     let exit = if running { Exit::Partial } else { Exit::Done };
     Ok(Answer::ended(exit, text, document("frozen", &report)))
@@ -70,6 +73,7 @@ fn document(kind: &str, report: &Report) -> serde_json::Value {
                 "since": one.since,
                 "in_flight": one.in_flight,
                 "still_in_flight": one.still,
+                "outcomes": one.outcomes,
                 "ended": one.ended,
             })
         })
