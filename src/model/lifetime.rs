@@ -221,21 +221,6 @@ pub struct TtlLimits {
     pub grace: Duration,
 }
 
-impl TtlLimits {
-    /// The tighter of two, part by part. Grace is a courtesy: the shorter one holds as well.
-    #[must_use]
-    pub fn tighten(&self, other: &Self) -> Self {
-        let max_total = self.max_total.min(other.max_total);
-        let max = self.max.min(other.max).min(max_total);
-        Self {
-            default: self.default.min(other.default).min(max),
-            max,
-            max_total,
-            grace: self.grace.min(other.grace),
-        }
-    }
-}
-
 /// The life of an environment that has started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Life {
@@ -293,20 +278,6 @@ pub enum LifeError {
 }
 
 impl Life {
-    /// A first life from `now`.
-    ///
-    /// # Errors
-    /// [`LifeError`] where the term passes the limits.
-    pub fn begin(now: Timestamp, term: Term, limits: &TtlLimits) -> Result<Self, LifeError> {
-        let expiry = match term {
-            Term::For(duration) => now.plus(duration),
-            Term::Until(instant) => instant,
-        };
-        let life = Self { start: now, expiry };
-        life.check(now, limits)?;
-        Ok(life)
-    }
-
     /// The life after an extension. `For` adds to the later of now and the expiry; `Until` sets.
     ///
     /// # Errors
@@ -385,7 +356,7 @@ mod tests {
     #[test]
     fn g14_extension_arithmetic() {
         let start = Timestamp::from_millis(0);
-        let life = Life::begin(start, Term::For(hours(8)), &limits()).unwrap();
+        let life = Life { start, expiry: start.plus(hours(8)) };
         let longer = life.extend(start.plus(hours(2)), Term::For(hours(4)), &limits()).unwrap();
         assert_eq!(longer.expiry, start.plus(hours(12)));
         let in_grace = start.plus(Duration::from_secs(8 * 3600 + 1800));
@@ -403,14 +374,5 @@ mod tests {
         }
         let beyond = whole.extend(whole.expiry, Term::For(hours(24)), &limits());
         assert!(matches!(beyond, Err(LifeError::LifeTooLong { .. })));
-    }
-
-    /// G12: the limits of two sources combine to the tighter one.
-    #[test]
-    fn g12_limits_tighten() {
-        let tight =
-            TtlLimits { default: hours(2), max: hours(4), max_total: hours(6), grace: hours(0) };
-        assert_eq!(limits().tighten(&tight), tight);
-        assert_eq!(tight.tighten(&limits()), tight);
     }
 }

@@ -156,3 +156,39 @@ impl Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Limits;
+    use super::OnExpiry;
+    use super::TtlBounds;
+
+    /// G12: the limits of two sources combine to the tighter one, part by part, either way round.
+    #[test]
+    fn g12_limits_tighten() {
+        let bounds = |default: Option<&str>, max: &str| TtlBounds {
+            default: default.map(|text| text.parse().unwrap()),
+            max: Some(max.parse().unwrap()),
+            max_total: Some("72h".parse().unwrap()),
+            grace: None,
+        };
+        let blueprint = Limits {
+            ttl: bounds(Some("8h"), "24h"),
+            on_expiry: Some(OnExpiry::DeleteData),
+            ..Limits::default()
+        };
+        let ceiling = Limits {
+            ttl: bounds(None, "4h"),
+            resources: Some(5),
+            on_expiry: Some(OnExpiry::KeepData),
+            ..Limits::default()
+        };
+        let both = blueprint.tighten(&ceiling).unwrap();
+        assert_eq!(both, ceiling.tighten(&blueprint).unwrap());
+        assert_eq!(both.resources, Some(5));
+        assert_eq!(both.on_expiry, Some(OnExpiry::KeepData));
+        // A default above the longest grant is cut to it.
+        let ttl = both.ttl.complete().unwrap();
+        assert_eq!((ttl.default.to_string(), ttl.max.to_string()), ("4h".into(), "4h".into()));
+    }
+}

@@ -27,9 +27,6 @@ use crate::model::schema::nearest;
 use crate::policy::trust::Trust;
 use crate::policy::trust::Unpriced;
 
-/// Policies that a blueprint may name. The built-in checks are `baseline`.
-pub const POLICIES: &[&str] = &["baseline"];
-
 /// What a check looks at.
 pub struct Question<'a> {
     /// What is asked.
